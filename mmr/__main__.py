@@ -1,0 +1,5 @@
+"""`python -m mmr` is `mmr`."""
+
+from mmr.cli.main import main
+
+main()

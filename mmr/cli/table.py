@@ -1,0 +1,21 @@
+"""The table of commands. `mmr --help` reads this file and imports none of the commands."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One command: its name, where its click command lives, and one line for `mmr --help`."""
+
+    name: str
+    loads: str
+    summary: str
+
+
+COMMANDS = (
+    Row("embed", "mmr.cli.embed:command", "Pictures and words in, the same with vectors out."),
+    Row("index", "mmr.cli.index:command", "Vectors in, an index kept up to date; inspect, check, dump."),
+    Row("query", "mmr.cli.query:command", "Queries in, the same with hits out."),
+    Row("show", "mmr.cli.show:command", "Hits or items in, a table or an HTML page out."),
+)
