@@ -1,0 +1,37 @@
+"""Adapters from pictures and words to vectors, named by a spec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from mmr.encoders.protocol import Closes, Encoder, Prepares, model_name
+from mmr.encoders.table import Model, Row, find, list_models, loader, resolve
+from mmr.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Closes", "Encoder", "Model", "Prepares", "Row", "list_models", "load", "model_name", "resolve",
+]  # fmt: skip
+
+
+def load(spec: str, *, device: str = "auto", precision: str = "auto", threads: int | None = None) -> Encoder:
+    """Load the encoder that `spec` (or a short name) names.
+
+    device     "auto", "cpu", "cuda", "cuda:1", "mps"
+    precision  "auto", "fp32", "bf16", "fp16"
+    threads    for arithmetic; None takes the processors at hand
+
+    Raises `UsageError` for an unknown spec, or a device or precision that this encoder has no use for,
+    and `UnavailableError` with one sentence on what to run when weights, package or program are missing.
+    """
+    spec = resolve(spec)
+    row = find(spec)
+    wanted: dict[str, Any] = {"device": device, "precision": precision, "threads": threads}
+    for name in ("device", "precision"):
+        if wanted[name] != "auto" and name not in row.options:
+            what = f"the model {row.name.rstrip(':')!r} has no choice of {name}"
+            raise UsageError(what, f"Leave out --{name} {wanted[name]}.")
+    function = cast("Callable[..., Encoder]", loader(row))
+    return function(spec, **{name: wanted[name] for name in row.options})

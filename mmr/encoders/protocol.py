@@ -1,0 +1,65 @@
+"""What every encoder is: pictures and words in, unit vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+
+class Encoder(Protocol):
+    """Turn pictures and words into vectors of one space.
+
+    dim          d, the length of a vector
+    spec         how a user names it: "builtin", "open_clip:ViT-B-32/laion2b_s34b_b79k"
+    fingerprint  12 hex digits over weights, preprocessing and tokenizer; never over precision or device
+
+    Row i of an answer belongs to item i. Rows are float32 of unit length, always finite. An empty list
+    gives shape (0, d). One encoder may be called from one thread at a time.
+    """
+
+    dim: int
+    spec: str
+    fingerprint: str
+
+    def encode_texts(self, texts: list[str]) -> np.ndarray:
+        """Return (n, d) float32, one unit vector a text."""
+        ...
+
+    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
+        """Return (n, d) float32, one unit vector an RGB picture."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A capability: preprocessing apart from the model, so that decode threads can do it.
+
+    `encode_prepared([prepare(a), prepare(b)])` equals `encode_images([a, b])`. `prepare` is safe in any
+    number of threads at once; what it returns is small and belongs to this encoder alone.
+    """
+
+    def prepare(self, image: Image.Image) -> Any:
+        """Resize and crop one RGB picture as the model wants it."""
+        ...
+
+    def encode_prepared(self, prepared: Sequence[Any]) -> np.ndarray:
+        """Return (n, d) float32, one unit vector a prepared picture."""
+        ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A capability: the encoder holds a program or a connection that must end."""
+
+    def close(self) -> None:
+        """Let go of what is held; a second call does nothing."""
+        ...
+
+
+def model_name(encoder: Encoder) -> str:
+    """What records carry in `model`: the spec and, after the last `#`, the fingerprint."""
+    return f"{encoder.spec}#{encoder.fingerprint}"

@@ -1,0 +1,1 @@
+"""Programs in the pipe: children that speak the one protocol, and the cache of what they answered."""
