@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from mmr.encoders.protocol import Closes, Encoder, Prepares, model_name
+from mmr.encoders.protocol import Closes, Encoder, Prepares, Rejects, model_name
 from mmr.encoders.table import Model, Row, find, list_models, loader, resolve
 from mmr.errors import UsageError
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "Closes", "Encoder", "Model", "Prepares", "Row", "list_models", "load", "model_name", "resolve",
+    "Closes", "Encoder", "Model", "Prepares", "Rejects", "Row", "list_models", "load", "model_name", "resolve",
 ]  # fmt: skip
 
 

@@ -52,6 +52,22 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class Rejects(Protocol):
+    """A capability: single items can fail, and the others of the batch are kept.
+
+    `encode_texts` and `encode_images` of such an encoder raise `BadItem` for the first that failed.
+    """
+
+    def try_texts(self, texts: list[str]) -> tuple[np.ndarray, dict[int, str]]:
+        """Return (n, d) float32 and why rows failed; a failed row is all NaN."""
+        ...
+
+    def try_images(self, images: list[Image.Image]) -> tuple[np.ndarray, dict[int, str]]:
+        """Return (n, d) float32 and why rows failed; a failed row is all NaN."""
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """A capability: the encoder holds a program or a connection that must end."""
 

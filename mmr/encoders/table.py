@@ -73,14 +73,15 @@ ROWS = (
         "open_clip:MODEL/PRETRAINED or open_clip:MODEL@FILE.safetensors",
         ("device", "precision", "threads"), "clip",
     ),
-    Row("cmd:", "mmr.encoders.command:load", "A program of yours that speaks JSONL.", "cmd:PROGRAM [ARGUMENT]..."),
+    Row("cmd:", "mmr.encoders.command:load", "A program of yours that speaks JSONL.",
+        "cmd:PROGRAM [ARGUMENT]..."),
 )  # fmt: skip
 
 SHORT = (
     Short("clip", "open_clip:ViT-B-32/laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
           605, 512, "Photographs; the usual choice."),
-    Short("clip-large", "open_clip:ViT-L-14/datacomp_xl_s13b_b90k", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
-          1711, 768, "Better; 12 times the arithmetic of clip."),
+    Short("clip-large", "open_clip:ViT-L-14/datacomp_xl_s13b_b90k",
+          "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K", 1711, 768, "Better; 12 times the arithmetic of clip."),
     Short("siglip", "open_clip:ViT-B-16-SigLIP2/webli", "timm/ViT-B-16-SigLIP2",
           1501, 768, "Many languages, finer detail; also needs `pip install transformers`."),
     Short("mobileclip", "open_clip:MobileCLIP2-S2/dfndr2b", "timm/MobileCLIP2-S2-OpenCLIP",
@@ -161,8 +162,9 @@ def loader(row: Row) -> object:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        fix = f"Run `pip install 'mmr[{row.needs}]'`." if row.needs else "Install it again, or use another model."
-        raise UnavailableError(f"the encoder {row.name!r} cannot be loaded: {shown(str(error))}", fix) from error
+        fix = f"Run `pip install 'mmr[{row.needs}]'`." if row.needs else "Install it again, or use another."
+        what = f"the encoder {row.name!r} cannot be loaded: {shown(str(error))}"
+        raise UnavailableError(what, fix) from error
 
 
 def list_models() -> list[Model]:
@@ -176,11 +178,11 @@ def list_models() -> list[Model]:
         models.append(Model(short.name, short.spec, state(short), short.dim, short.megabytes, short.summary))
     for row in ROWS[1:]:
         models.append(Model(row.form, row.name, "as named", None, None, row.summary))
-    for row, problem in plugged():
-        if isinstance(row, Row):
-            models.append(Model(row.form, row.name, "plug-in", None, None, row.summary))
+    for added, problem in plugged():
+        if isinstance(added, Row):
+            models.append(Model(added.form, added.name, "plug-in", None, None, added.summary))
         else:
-            models.append(Model(row, row, f"broken: {problem}", None, None, ""))
+            models.append(Model(added, added, f"broken: {problem}", None, None, ""))
     return models
 
 
