@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "Closes", "Encoder", "Model", "Prepares", "Rejects", "Row", "list_models", "load", "model_name", "resolve",
+    "Closes", "Encoder", "Model", "Prepares", "Rejects", "Row", "list_models", "load", "model_name",
+    "resolve",
 ]  # fmt: skip
 
 
