@@ -1,0 +1,184 @@
+"""`mmr query`: queries in, the same with hits out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmr.cli import options
+from mmr.cli.report import Report
+from mmr.errors import UsageError, shown
+
+if TYPE_CHECKING:
+    from mmr.index import Index
+    from mmr.index.answer import Embed
+    from mmr.stream.records import Record
+
+
+@click.command("query")
+@click.argument("index", metavar="INDEX")
+@click.argument("words", metavar="[TEXT]...", nargs=-1)
+@click.option("--image", "images", multiple=True, metavar="FILE", help="Ask with a picture; with TEXT, "
+              "the picture as TEXT changes it.")  # fmt: skip
+@options.queries_from
+@click.option("--all-items", is_flag=True, help="Every item of the index asks for its neighbours.")
+@options.top
+@click.option("--min-score", type=float, metavar="S", help="Drop hits below S (cosine, -1 to 1).")
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Only items with that stored value.")
+@click.option("--exclude-self", is_flag=True, help="Leave out the item that the query is.")
+@click.option("--exact", is_flag=True, help="Compare every vector; ignore graphs.")
+@options.fields
+@click.option("--with-vectors", is_flag=True, help="Hits carry their vectors (heavy; for export).")
+@click.option("--format", "format_", type=click.Choice(["jsonl", "trec", "table", "ids"]), metavar="NAME",
+              help="jsonl, trec, table or ids.  [default: table on a terminal, else jsonl]")  # fmt: skip
+@options.vector_format
+@options.output
+@options.model
+@options.template
+@options.device
+@options.precision
+@options.threads
+@options.reports("query")
+def command(
+    report: Report, index: str, words: tuple[str, ...], images: tuple[str, ...], queries_from: str | None,
+    all_items: bool, top: int, min_score: float | None, where: tuple[str, ...], exclude_self: bool,
+    exact: bool, fields: str | None, with_vectors: bool, format_: str | None, vector_format: str, output: str,
+    model: str | None, templates: tuple[str, ...], device: str, precision: str, threads: int | None,
+) -> None:  # fmt: skip
+    """Read queries, write each with its hits.
+
+    A query is TEXT, a picture, or a record with a vector, words or a picture, from stdin or --from.
+
+    \b
+    Examples:
+      mmr query pics.mmr "a red apple" -k 5
+      mmr query pics.mmr --image pics/apple.png | jq -r '.hits[].id'
+      mmr embed --text "a cat" --text "a dog" | mmr query pics.mmr --format trec
+      mmr query pics.mmr --all-items --exclude-self -k 1 --min-score 0.98
+    """
+    sources = [bool(words or images), queries_from is not None, all_items]
+    if sum(sources) > 1:
+        raise click.UsageError("ask in one way: TEXT and --image, --from FILE, or --all-items.")
+    named = (queries_from,) if queries_from else ()
+    read = () if words or images or all_items else options.reads_stdin(named, "--from")
+
+    from mmr.index import open_index
+    from mmr.index.answer import answer, items_as_queries
+    from mmr.index.search import HIT_FIELDS, Wanted
+
+    wanted = Wanted(
+        top, min_score, tuple(_pair(text) for text in where),
+        tuple(fields.split(",")) if fields else HIT_FIELDS, with_vectors, exact, exclude_self,
+    )  # fmt: skip
+    with open_index(index) as opened:
+        embed = _embedder(opened, model, templates, device, precision, threads, report)
+        if all_items:
+            queries: Iterable[Record] = items_as_queries(opened)
+        elif read:
+            from mmr.stream.read import read_records
+
+            queries = read_records(read, reject=report)
+        else:
+            queries = _typed(words, images)
+        answers = answer(opened, queries, embed, wanted, reject=report, model=_declared(opened, model))
+        _write(_counted(answers, wanted.min_score, report), format_, output, vector_format)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    field, equals, value = text.partition("=")
+    if not field or not equals:
+        raise click.UsageError(f"--where {shown(text)}: write FIELD=VALUE.")
+    return field, value
+
+
+def _typed(words: tuple[str, ...], images: tuple[str, ...]) -> list[Record]:
+    """The queries of the command line: each TEXT, each picture, or each picture changed by one TEXT."""
+    from mmr.stream.records import Place, Record, default_id
+
+    if images and len(words) > 1:
+        raise click.UsageError("one TEXT changes the pictures; give several as records with --from.")
+    if images:
+        found = [{"image": image, **({"text": words[0]} if words else {})} for image in images]
+    else:
+        found = [{"text": text} for text in words]
+    return [Record({"id": default_id(one), **one}, Place("the command line", None)) for one in found]
+
+
+def _declared(index: Index, model: str | None) -> str | None:
+    """The full name of the model that --model says vectors without one are of."""
+    if model is None:
+        return None
+    from mmr.encoders import load, model_name, resolve
+
+    spec = resolve(model)
+    if "#" in spec:
+        return spec
+    if index.meta.model is not None and index.meta.model.rpartition("#")[0] == spec:
+        return index.meta.model
+    return model_name(load(spec))
+
+
+def _embedder(
+    index: Index, model: str | None, templates: tuple[str, ...], device: str, precision: str,
+    threads: int | None, report: Report,
+) -> Embed:  # fmt: skip
+    """What gives vectors to words and pictures: the index's model, loaded when the first one comes."""
+    encoder: Any = None
+
+    def embed(records: Iterable[Record]) -> Iterator[Record]:
+        nonlocal encoder
+        from mmr.compose.weighted import weighted
+        from mmr.embed.pipeline import embed_records
+
+        if encoder is None:
+            encoder = _load(index, model, device, precision, threads)
+        return embed_records(
+            records, encoder, queries=True, compose=weighted, templates=templates, reject=report
+        )
+
+    return embed
+
+
+def _load(index: Index, model: str | None, device: str, precision: str, threads: int | None) -> Any:
+    from mmr.encoders import load, model_name
+    from mmr.stream.records import check_model
+
+    named = index.meta.model or model
+    if named is None:
+        what = f"{shown(index.path.name)} does not name the model of its vectors, so it cannot embed a query."
+        raise UsageError(what, "Name it with --model, or send queries with vectors.")
+    spec = (model or named).rpartition("#")[0] if "#" in (model or named) else (model or named)
+    encoder = load(spec, device=device, precision=precision, threads=threads)
+    check_model(index.meta.model, model_name(encoder), expected_by=index.path.name, found_by=spec,
+                fix="Use the weights that built the index, or build the index again with these.")  # fmt: skip
+    return encoder
+
+
+def _counted(answers: Iterable[Record], min_score: float | None, report: Report) -> Iterator[Record]:
+    """Pass the answers on and say at the end how many have no hit."""
+    empty = 0
+    for record in answers:
+        empty += not record["hits"]
+        yield record
+    if empty:
+        bound = "" if min_score is None else f" at or above {min_score:g}"
+        report.note(f"{empty:,} {'query' if empty == 1 else 'queries'} without a hit{bound}.")
+
+
+def _write(answers: Iterable[Record], format_: str | None, output: str, vector_format: str) -> None:
+    if format_ is None:
+        terminal = output == "-" and sys.stdout is not None and sys.stdout.isatty()
+        format_ = "table" if terminal else "jsonl"
+    if format_ == "table":
+        from mmr.show.table import print_hits
+
+        print_hits(answers, output)
+        return
+    from mmr.stream.write import open_writer
+
+    with open_writer(output, format_, vector_format=vector_format) as writer:
+        for record in answers:
+            writer.write(record)

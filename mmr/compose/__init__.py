@@ -1,0 +1,1 @@
+"""Query algebra: one query vector from pictures and words; one file a family."""

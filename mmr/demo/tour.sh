@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# What `make demo` runs: a tutorial that shows each command before it runs it.
+# usage: tour.sh FOLDER      PICS=folder searches pictures of yours instead of the drawn ones
+set -euo pipefail
+export LC_ALL=C.UTF-8
+
+bold=$'\e[1m' plain=$'\e[0m'
+[ -t 1 ] && [ -z "${NO_COLOR:-}" ] || bold='' plain=''
+about() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+run() { printf '$ %s\n' "$1"; bash -o pipefail -c "$1"; }
+
+pictures=${PICS:+$(realpath -- "$PICS")}
+mkdir -p "$1"
+cd "$1"
+rm -rf pics.mmr
+
+if [ -n "$pictures" ]; then
+  ln -sfn "$pictures" pictures
+  printf '{"text":"%s"}\n' "a person" "a house by the sea" "food" "an animal" "at night" >queries.jsonl
+  words="a person"
+else
+  about "A gallery to search, drawn by code"
+  run "python -m mmr.demo ."
+  words="a red apple"
+fi
+
+about "Pictures become vectors, vectors become an index"
+run "mmr embed pictures/ | mmr index pics.mmr"
+example=$(mmr index pics.mmr --list | awk '!any || /cat/ { any = $0 } END { print any }')
+
+about "Ask in words"
+run "mmr query pics.mmr '$words' -k 5 --format table"
+
+about "Ask by picture"
+run "mmr query pics.mmr --image '$example' -k 5 --exclude-self --format table"
+
+about "Ask many things at once, and look at the answers"
+run "head -n 12 queries.jsonl | mmr query pics.mmr | mmr show --html gallery.html"
+
+about "Every night: only what changed is embedded, what is gone goes"
+run "mmr embed pictures/ --skip-indexed pics.mmr | mmr index pics.mmr --sync"
+
+about "What to try next"
+cat <<END
+  open $1/gallery.html                                             the answers as a page
+  cd $1 && PATH="\$PWD/../.venv/bin:\$PATH" mmr query pics.mmr "two cats at night" | head -c 600
+  make demo PICS=~/Pictures                                       your own (photographs: pip install 'mmr[clip]', --model clip)
+END

@@ -1,0 +1,114 @@
+"""Answer a stream of queries from an index: check, embed what has no vector yet, search, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmr.errors import BadItem, Reject, shown
+from mmr.index.search import Wanted, search
+from mmr.stream.records import Record, add_step, check_model
+
+if TYPE_CHECKING:
+    from mmr.index import Index
+
+BATCH = 1024
+NOT_YET = ("recipe", "sparse", "vectors")
+Embed = Callable[[Iterable[Record]], Iterator[Record]]
+
+
+def answer(
+    index: Index, queries: Iterable[Record], embed: Embed, wanted: Wanted, *,
+    reject: Reject, model: str | None = None, batch: int = BATCH,
+) -> Iterator[Record]:  # fmt: skip
+    """Yield each query with its `hits`, in order; a bad query goes to `reject` and is left out.
+
+    embed  gives vectors to records that have none (words, a picture, or both)
+    model  the model of vectors that name none, or None
+
+    Raises `BadDataError` when a vector of another model, or of no stated model, meets the index.
+    """
+    seen: set[str] = set()
+    stream = iter(queries)
+    while chunk := list(islice(stream, batch)):
+        fresh = [query for query in chunk if _is_new(query, seen, reject)]
+        ready = [query for query in _embedded(index, fresh, embed, model) if _fits(index, query, reject)]
+        for query, hits in zip(ready, search(index, ready, wanted), strict=True):
+            add_step(query, f"query {shown(index.path.name)} k={wanted.k}")
+            query["hits"] = hits
+            yield query
+
+
+def items_as_queries(index: Index) -> Iterator[Record]:
+    """Yield every live item as a query: its id, picture, words and vector."""
+    for item in index.items():
+        kept = {
+            name: item[name] for name in ("id", "image", "base", "text", "vector", "model") if name in item
+        }
+        yield Record(kept, item.place)
+
+
+def _is_new(query: Record, seen: set[str], reject: Reject) -> bool:
+    if query["id"] in seen:
+        what = f"a second query with the id {shown(query['id'])!r}"
+        reject(BadItem(str(query.place), what, "Give each query its own id.", stage="search", record=query))
+        return False
+    seen.add(query["id"])
+    return True
+
+
+def _embedded(index: Index, queries: Sequence[Record], embed: Embed, model: str | None) -> Iterator[Record]:
+    """The queries with vectors, in order; runs of those without one are embedded together."""
+    waiting: list[Record] = []
+    for query in queries:
+        if "vector" in query:
+            yield from _flushed(waiting, embed)
+            _check(index, query, model)
+            yield query
+        else:
+            waiting.append(query)
+    yield from _flushed(waiting, embed)
+
+
+def _flushed(waiting: list[Record], embed: Embed) -> Iterator[Record]:
+    if waiting:
+        yield from embed(list(waiting))
+        waiting.clear()
+
+
+def _check(index: Index, query: Record, model: str | None) -> None:
+    stated = query.get("model") or model
+    check_model(
+        index.meta.model, stated or ("no stated model" if index.meta.model else None),
+        expected_by=index.path.name, found_by=str(query.place or shown(query["id"])),
+        fix=f"Embed the queries with --model-of {shown(str(index.path))}, or say --model if they are of it."
+    )  # fmt: skip
+
+
+def _fits(index: Index, query: Record, reject: Reject) -> bool:
+    """Whether the query can be searched; its vector becomes unit length unless it says otherwise."""
+    where = str(query.place or shown(query["id"]))
+    vector = query.get("vector")
+    if vector is None:
+        found = next((name for name in NOT_YET if name in query), None)
+        what = (
+            f"has {found!r}, which this index does not answer" if found else "has no vector, words or picture"
+        )
+        fix = 'Give it a "vector", "text" or "image".'
+    elif len(vector) != index.meta.dim:
+        what = f"{len(vector)} dimensions, but {index.path.name} has {index.meta.dim}"
+        fix = "Embed it with the index's model."
+    elif not query.get("unit", True):
+        return True
+    else:
+        norm = float(np.linalg.norm(vector.astype(np.float64)))
+        if norm > 0:
+            if abs(norm - 1) > 1e-3:
+                query["vector"] = (vector / norm).astype(np.float32)
+            return True
+        what, fix = "a vector of zeros has no direction", "Embed it again."
+    reject(BadItem(where, what, fix, stage="search", record=query))
+    return False

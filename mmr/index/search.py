@@ -1,0 +1,243 @@
+"""Search: every segment exactly or by its structure, rescored, merged in the one order, made into hits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mmr.arrays.topk import Floats, Nearest, Part, Rows, exact_scores, nearest, ranked
+from mmr.index.table import adapter
+
+if TYPE_CHECKING:
+    from mmr.index import Index, Segment
+    from mmr.stream.records import Record
+
+FEW = 100
+HIT_FIELDS = ("image", "text")
+
+
+class Wanted(NamedTuple):
+    """What a search shall give.
+
+    k             hits a query
+    min_score     lowest score of a hit, or None
+    where         (field, value) pairs that an item must have
+    fields        stored fields that a hit carries
+    with_vectors  whether hits carry their vectors
+    exact         compare every vector, whatever the kind
+    exclude_self  leave out the item that the query is (same id, path or digest)
+    """
+
+    k: int = 10
+    min_score: float | None = None
+    where: tuple[tuple[str, str], ...] = ()
+    fields: tuple[str, ...] = HIT_FIELDS
+    with_vectors: bool = False
+    exact: bool = False
+    exclude_self: bool = False
+
+
+Answer = list[dict[str, Any]]
+Places = dict[int, Rows]
+
+
+def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answer]:
+    """Find the hits of each query, best first.
+
+    queries  records with a unit `vector` (d,) and, if they like, `exclude` and `among`
+    returns  a list of hits a query: `id`, `score` (float32) and the stored fields asked for
+
+    Dead rows, `where`, `exclude` and `among` never cost a hit: there are min(k, allowed items) of them
+    unless `min_score` cuts.
+    """
+    segments = index.segments()
+    allowed = _allowed(index, segments, wanted.where)
+    names = _names(index, segments)
+    excluded = [_rows_of(index, _excluded(query, wanted)) for query in queries]
+    alone = [i for i, query in enumerate(queries) if "among" in query or _count(excluded[i]) > FEW]
+    together = sorted(set(range(len(queries))) - set(alone))
+    found: dict[int, Nearest] = {}
+    if together:
+        extra = max(_count(excluded[i]) for i in together)
+        vectors = np.stack([queries[i]["vector"] for i in together]).astype(np.float32, copy=False)
+        answer = _find(segments, allowed, vectors, wanted.k + extra, names, index, wanted.exact)
+        for place, i in enumerate(together):
+            found[i] = _without(answer, place, segments, excluded[i], wanted.k)
+    for i in alone:
+        among = _rows_of(index, queries[i]["among"]) if "among" in queries[i] else None
+        rows = _narrowed(segments, allowed, among, excluded[i])
+        vector = np.asarray(queries[i]["vector"], np.float32)[None]
+        answer = _find(segments, rows, vector, wanted.k, names, index, wanted.exact)
+        found[i] = _without(answer, 0, segments, {}, wanted.k)
+    return _hits(index, segments, [found[i] for i in range(len(queries))], wanted)
+
+
+def _allowed(
+    index: Index, segments: Sequence[Segment], where: Sequence[tuple[str, str]]
+) -> list[Rows | None]:
+    """The rows of each segment that live and fit `where`; None for all."""
+    masks = [segment.live.copy() for segment in segments]
+    for field, value in where:
+        fitting = index.rows_where(field, value)
+        for mask, segment in zip(masks, segments, strict=True):
+            chosen = np.zeros(len(mask), bool)
+            chosen[fitting.get(segment.number, np.empty(0, np.int64))] = True
+            mask &= chosen
+    return [None if mask.all() else np.flatnonzero(mask) for mask in masks]
+
+
+def _narrowed(
+    segments: Sequence[Segment], allowed: Sequence[Rows | None], among: Places | None, excluded: Places
+) -> list[Rows | None]:
+    narrowed: list[Rows | None] = []
+    none = np.empty(0, np.int64)
+    for segment, rows in zip(segments, allowed, strict=True):
+        left = np.arange(segment.rows) if rows is None else rows
+        if among is not None:
+            left = np.intersect1d(left, among.get(segment.number, none))
+        narrowed.append(np.setdiff1d(left, excluded.get(segment.number, none)))
+    return narrowed
+
+
+def _names(index: Index, segments: Sequence[Segment]) -> Any:
+    def names(part: Rows, row: Rows) -> list[str]:
+        found = np.empty(len(part), object)
+        for number in np.unique(part):
+            mine = part == number
+            found[mine] = index.ids(segments[number].number, row[mine])
+        return list(found)
+
+    return names
+
+
+def _excluded(query: Record, wanted: Wanted) -> list[str]:
+    names = list(query.get("exclude", ()))
+    if wanted.exclude_self:
+        names += [query[name] for name in ("id", "image", "digest") if isinstance(query.get(name), str)]
+    return names
+
+
+def _rows_of(index: Index, names: Sequence[str]) -> Places:
+    return index.rows_named(names) if names else {}
+
+
+def _count(places: Places) -> int:
+    return sum(len(rows) for rows in places.values())
+
+
+def _find(
+    segments: Sequence[Segment], allowed: Sequence[Rows | None], queries: Floats, k: int, names: Any,
+    index: Index, exact: bool,
+) -> Nearest:  # fmt: skip
+    """The k nearest over all segments: structures propose where there are some, the rest is compared."""
+    kind = adapter(index.meta.kind)
+    walked = [i for i, segment in enumerate(segments) if segment.structure is not None and not exact]
+    walked = [i for i in walked if not _is_few(segments[i], allowed[i], k)]
+    parts = [
+        Part(segment.vectors, np.empty(0, np.int64) if i in walked else rows)
+        for i, (segment, rows) in enumerate(zip(segments, allowed, strict=True))
+    ]
+    answer = nearest(queries, parts, k, names)
+    if not walked:
+        return answer
+    columns = [_flat(answer)]
+    for i in walked:
+        structure = segments[i].structure
+        assert structure is not None
+        mask = None if (rows := allowed[i]) is None else np.isin(np.arange(segments[i].rows), rows)
+        count = segments[i].rows if rows is None else len(rows)
+
+        def propose(chosen: Floats, depth: int, file: Any = structure) -> Rows:
+            return kind.candidates(file, chosen, depth, index.meta.params)
+
+        query, row, missed = _proposed(propose, queries, mask, min(k, count))
+        columns.append(
+            (query, np.full(len(query), i), row, exact_scores(queries, query, segments[i].vectors, row))
+        )
+        if len(missed):
+            columns.append(_flat(nearest(queries[missed], _only(segments, i, rows), k, names), missed))
+    return _merged(columns, len(queries), k, names)
+
+
+def _is_few(segment: Segment, rows: Rows | None, k: int) -> bool:
+    """Whether so few rows are allowed that comparing them all costs less than walking past the others."""
+    return rows is not None and (len(rows) * 20 < segment.rows or len(rows) <= 4 * k)
+
+
+def _only(segments: Sequence[Segment], chosen: int, rows: Rows | None) -> list[Part]:
+    none = np.empty(0, np.int64)
+    return [Part(segment.vectors, rows if i == chosen else none) for i, segment in enumerate(segments)]
+
+
+def _proposed(propose: Any, queries: Floats, mask: Any, k: int) -> tuple[Rows, Rows, Rows]:
+    """(query, row) of the allowed candidates, and the queries for which the structure found fewer than k."""
+    pending, depth = np.arange(len(queries)), k + 10
+    query, row = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for _ in range(4 if mask is not None else 1):
+        rows = propose(queries[pending], depth)
+        good = rows >= 0
+        if mask is not None:
+            good &= mask[rows]
+        enough = good.sum(axis=1) >= k
+        place, column = np.nonzero(good & enough[:, None])
+        query.append(pending[place])
+        row.append(rows[place, column])
+        pending, depth = pending[~enough], depth * 4
+        if not len(pending):
+            break
+    return np.concatenate(query), np.concatenate(row), pending
+
+
+def _flat(answer: Nearest, queries: Rows | None = None) -> tuple[Rows, Rows, Rows, Floats]:
+    numbers = np.arange(len(answer.part)) if queries is None else queries
+    width = answer.part.shape[1]
+    return np.repeat(numbers, width), answer.part.ravel(), answer.row.ravel(), answer.score.ravel()
+
+
+def _merged(columns: list[tuple[Rows, Rows, Rows, Floats]], queries: int, k: int, names: Any) -> Nearest:
+    query, part, row, score = (np.concatenate(column) for column in zip(*columns, strict=True))
+    order, place = ranked(query, part, row, score, names)
+    best = order[place < k]
+    shape = (queries, len(best) // max(queries, 1))
+    return Nearest(part[best].reshape(shape), row[best].reshape(shape), score[best].reshape(shape))
+
+
+def _without(answer: Nearest, query: int, segments: Sequence[Segment], excluded: Places, k: int) -> Nearest:
+    """One query's hits without the excluded ones, k at most."""
+    part, row, score = answer.part[query], answer.row[query], answer.score[query]
+    if excluded:
+        keep = np.ones(len(part), bool)
+        for number, segment in enumerate(segments):
+            if segment.number in excluded:
+                keep &= ~((part == number) & np.isin(row, excluded[segment.number]))
+        part, row, score = part[keep], row[keep], score[keep]
+    return Nearest(part[:k], row[:k], score[:k])
+
+
+def _hits(
+    index: Index, segments: Sequence[Segment], found: Sequence[Nearest], wanted: Wanted
+) -> list[Answer]:
+    """Look the items of all hits up at once and put them beside their scores."""
+    places = [
+        (segments[p].number, r)
+        for one in found
+        for p, r in zip(one.part.tolist(), one.row.tolist(), strict=True)
+    ]
+    unique = list(dict.fromkeys(places))
+    items = dict(zip(unique, index.records(unique, wanted.fields), strict=True))
+    looked_up: Iterator[tuple[int, int]] = iter(places)
+    answers: list[Answer] = []
+    for one in found:
+        answer: Answer = []
+        for part, row, score in zip(one.part, one.row, one.score, strict=True):
+            item = items[next(looked_up)]
+            if wanted.min_score is not None and score < wanted.min_score:
+                continue
+            hit = {"id": item["id"], "score": score, **{k: v for k, v in item.items() if k != "id"}}
+            if wanted.with_vectors:
+                hit["vector"] = np.asarray(segments[part].vectors[row], np.float32)
+            answer.append(hit)
+        answers.append(answer)
+    return answers
