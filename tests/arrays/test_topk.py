@@ -85,7 +85,10 @@ def test_identical_rows_come_in_descending_id_order():
 def test_no_rows_and_no_queries():
     nothing = Part(np.ones((4, 2), np.float32), np.empty(0, np.int64))
     assert nearest(np.ones((2, 2), np.float32), [nothing], 3, names).row.shape == (2, 0)
-    assert nearest(np.ones((0, 2), np.float32), [Part(np.ones((4, 2), np.float32))], 3, names).row.shape == (0, 3)
+    assert nearest(np.ones((0, 2), np.float32), [Part(np.ones((4, 2), np.float32))], 3, names).row.shape == (
+        0,
+        3,
+    )
 
 
 def test_exact_scores_is_the_float64_sum():
