@@ -1,0 +1,1 @@
+"""Records: read and write. The only place that knows formats."""
