@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 Point = tuple[float, float]
 Points = list[Point]
 
 
+@cache
+def path(text: str) -> Points:
+    """Return the points of a text such as "10,20 30,45.5"."""
+    return [(float(x), float(y)) for x, _, y in (pair.partition(",") for pair in text.split())]
+
+
 def oval(x: float, y: float, across: float, down: float, turn: float = 0, steps: int = 56) -> Points:
     """Return an ellipse around (x, y) with the given radii, turned by degrees clockwise."""
-    return turned([(x + across * math.cos(a), y + down * math.sin(a)) for a in _angles(0, 360, steps)], x, y, turn)
+    return turned(
+        [(x + across * math.cos(a), y + down * math.sin(a)) for a in _angles(0, 360, steps)], x, y, turn
+    )
 
 
 def arc(x: float, y: float, across: float, down: float, start: float, stop: float, steps: int = 28) -> Points:
     """Return part of an ellipse, in degrees clockwise from three o'clock, both ends included."""
-    return [(x + across * math.cos(a), y + down * math.sin(a)) for a in _angles(start, stop, steps, closed=False)]
+    return [
+        (x + across * math.cos(a), y + down * math.sin(a)) for a in _angles(start, stop, steps, closed=False)
+    ]
 
 
 def box(left: float, top: float, right: float, bottom: float, radius: float = 0) -> Points:
@@ -45,7 +56,9 @@ def smooth(points: Sequence[Point], closed: bool = True, steps: int = 9) -> Poin
     result: Points = []
     for i in range(count if closed else count - 1):
         around = [points[_index(i + shift, count, closed)] for shift in (-1, 0, 1, 2)]
-        result += [_between(around, step / steps) for step in range(steps)]
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = around
+        for p, q, r, s in _weights(steps):
+            result.append((p * ax + q * bx + r * cx + s * dx, p * ay + q * by + r * cy + s * dy))
     return result if closed else [*result, points[-1]]
 
 
@@ -66,9 +79,16 @@ def _index(i: int, count: int, closed: bool) -> int:
     return i % count if closed else min(max(i, 0), count - 1)
 
 
-def _between(p: Sequence[Point], t: float) -> Point:
-    weights = (-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3)
-    return (
-        sum(w * a for w, (a, _) in zip(weights, p, strict=True)) / 2,
-        sum(w * b for w, (_, b) in zip(weights, p, strict=True)) / 2,
-    )
+@cache
+def _weights(steps: int) -> list[tuple[float, float, float, float]]:
+    """Return how much each of four neighbouring points counts, for each step from the second to the third."""
+    shares = [step / steps for step in range(steps)]
+    return [
+        (
+            (-t + 2 * t**2 - t**3) / 2,
+            (2 - 5 * t**2 + 3 * t**3) / 2,
+            (t + 4 * t**2 - 3 * t**3) / 2,
+            (t**3 - t**2) / 2,
+        )
+        for t in shares
+    ]

@@ -18,6 +18,7 @@ HUES: dict[str, Colour] = {
     "grey": (150, 158, 170),
     "black": (62, 64, 76),
     "white": (250, 249, 246),
+    "colourful": (250, 249, 246),
 }
 
 INK: Colour = (58, 56, 70)
@@ -28,16 +29,19 @@ WOOD: Colour = (150, 104, 72)
 STEEL: Colour = (196, 204, 214)
 GLASS: Colour = (190, 224, 240)
 BLUSH: Colour = (246, 150, 140)
+RED: Colour = HUES["red"]
+BLUE: Colour = HUES["blue"]
 GOLD: Colour = (250, 200, 76)
 
 PAPERS: tuple[Colour, ...] = (
-    (253, 243, 226),
-    (229, 241, 248),
-    (234, 245, 233),
-    (248, 234, 238),
-    (239, 236, 248),
-    (251, 247, 236),
+    (253, 239, 216),
+    (220, 237, 247),
+    (226, 242, 226),
+    (249, 228, 234),
+    (234, 230, 248),
+    (252, 245, 226),
 )
+DEEP_PAPERS: tuple[Colour, ...] = ((186, 214, 236), (206, 200, 236), (176, 216, 208))
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,25 @@ class Light:
 
 
 LIGHTS: dict[str, Light] = {
-    "day": Light(((126, 194, 238), (176, 219, 245), (226, 242, 249)), (1, 1, 1), WHITE, 0, 0, (250, 250, 247)),
+    "day": Light(
+        ((126, 194, 238), (176, 219, 245), (226, 242, 249)), (1, 1, 1), WHITE, 0, 0, (250, 250, 247)
+    ),
     "sunset": Light(
-        ((110, 96, 168), (240, 134, 122), (255, 206, 130)), (1.0, 0.86, 0.8), (244, 120, 84), 0.3, 0.1, (255, 229, 206)
+        ((110, 96, 168), (240, 134, 122), (255, 206, 130)),
+        (1.0, 0.88, 0.86),
+        (226, 104, 122),
+        0.27,
+        0.06,
+        (255, 229, 206),
     ),
     "night": Light(
-        ((16, 22, 58), (32, 44, 94), (64, 80, 138)), (0.62, 0.7, 0.88), (26, 36, 88), 0.52, 0.14, (35, 44, 84), True
+        ((16, 22, 58), (32, 44, 94), (64, 80, 138)),
+        (0.74, 0.79, 0.94),
+        (26, 36, 88),
+        0.5,
+        0.06,
+        (35, 44, 84),
+        True,
     ),
 }
 
@@ -88,11 +105,14 @@ def lighter(colour: Colour, share: float = 0.35) -> Colour:
 
 def lit(colour: Colour, light: Light, near: bool) -> Colour:
     """Return a colour as it looks in a light; near things keep more of their own colour than far ones."""
-    strength = light.near if near else light.far
-    if strength == 0:
-        return colour
-    red, green, blue = (min(255, round(c * g)) for c, g in zip(colour, light.gain, strict=True))
+    strength, share = (light.near, 0.4) if near else (light.far, 1)
+    red, green, blue = (round(c * (1 - share + share * g)) for c, g in zip(colour, light.gain, strict=True))
     return mix((red, green, blue), light.wash, strength)
+
+
+def accent(hue: Colour) -> Colour:
+    """Return red for a small part of something in cool colours, blue for a part of something in warm ones."""
+    return RED if hue[0] < 200 else BLUE
 
 
 def lightness(colour: Colour) -> float:

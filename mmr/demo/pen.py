@@ -6,6 +6,7 @@ It says which shapes there are; the pen's style says how they look.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ class Pen:
     scale: float = 1
     mirror: bool = False
     near: bool = True
+    glows: bool = False
 
     def at(self, x: float, y: float, size: float, mirror: bool = False, near: bool | None = None) -> Pen:
         """Return a pen for a smaller sheet, whose corner and width are given in units of this one."""
@@ -48,10 +50,16 @@ class Pen:
         near = self.near if near is None else near
         return replace(self, x=px, y=py, scale=self.scale * size / 100, mirror=mirror, near=near)
 
-    def shape(self, points: Sequence[Point], colour: Colour, kind: Kind = "body", shade: float = 0.16) -> None:
+    def bright(self) -> Pen:
+        """Return a pen for what shines by itself: the moon, a lit window."""
+        return replace(self, near=True, glows=True)
+
+    def shape(
+        self, points: Sequence[Point], colour: Colour, kind: Kind = "body", shade: float = 0.16
+    ) -> None:
         """Draw a closed shape.
 
-        A body has a line around it when outlined; a mark is solid in every style; a tint is seen only when filled.
+        A body has a line around it when outlined; a mark is solid in every style; a tint is seen when filled.
         """
         if kind == "tint" and self.style != "filled":
             return
@@ -71,7 +79,14 @@ class Pen:
         self.shape(curves.smooth(points), colour, kind, shade)
 
     def oval(
-        self, x: float, y: float, across: float, down: float, colour: Colour, kind: Kind = "body", turn: float = 0
+        self,
+        x: float,
+        y: float,
+        across: float,
+        down: float,
+        colour: Colour,
+        kind: Kind = "body",
+        turn: float = 0,
     ) -> None:
         """Draw an ellipse by its middle and its two radii."""
         self.shape(curves.oval(x, y, across, down, turn), colour, kind)
@@ -97,10 +112,14 @@ class Pen:
         """Draw a dark round eye with a glint in it."""
         self.dot(x, y, radius, colour)
         glint = WHITE if self.style == "filled" else self._ground()
-        place = self._place(curves.oval(x - radius * 0.3, y - radius * 0.35, radius * 0.34, radius * 0.34, steps=20))
+        place = self._place(
+            curves.oval(x - radius * 0.3, y - radius * 0.35, radius * 0.34, radius * 0.34, steps=20)
+        )
         ImageDraw.Draw(self.canvas).polygon(place, fill=glint)
 
-    def shine(self, x: float, y: float, across: float, down: float, turn: float = 0, strength: float = 0.5) -> None:
+    def shine(
+        self, x: float, y: float, across: float, down: float, turn: float = 0, strength: float = 0.5
+    ) -> None:
         """Brighten an ellipse, as light on a smooth surface does; only when filled."""
         if self.style == "filled":
             self._veil(self._place(curves.oval(x, y, across, down, turn)), WHITE, strength)
@@ -111,16 +130,26 @@ class Pen:
         if self.style == "filled":
             self._plain_stroke(place, self._seen(colour, "body"), max(1, round(width * self.scale)))
         else:
-            self._stroke(place, self._ink(colour), min(width, 2.4))
+            self._tube(place, colour, width)
+
+    def edge(self, points: Sequence[Point], colour: Colour) -> None:
+        """Draw the edge of a body again, or its shade when filled, over what was drawn on it."""
+        place = self._place(points)
+        if self.style == "filled":
+            self._shade(place, colour, 0.16)
+        else:
+            self._stroke([*place, place[0]], self._ink(colour), 2.1)
 
     @contextmanager
-    def inside(self, points: Sequence[Point]) -> Iterator[None]:
-        """Keep what is drawn meanwhile within a shape: stripes on a ball, panes in a window."""
+    def inside(self, points: Sequence[Point], edge: Colour | None = None) -> Iterator[None]:
+        """Keep what is drawn meanwhile within a shape (stripes on a ball), then draw its edge again."""
         before = self.canvas.copy()
         yield
         outside = Image.new("L", self.canvas.size, 255)
         ImageDraw.Draw(outside).polygon(self._place(points), fill=0)
         self.canvas.paste(before, mask=outside)
+        if edge is not None:
+            self.edge(points, edge)
 
     def shadow(self, x: float, y: float, across: float) -> None:
         """Draw the soft shadow under a thing that stands at (x, y)."""
@@ -130,11 +159,15 @@ class Pen:
             ink = self._ink((150, 150, 165))
             for row in range(3):
                 reach = across * (1 - 0.2 * row)
-                self._stroke(self._place([(x - reach, y + row * 2.2), (x + reach, y + 0.7 + row * 2.2)]), ink, 1.1)
+                self._stroke(
+                    self._place([(x - reach, y + row * 2.2), (x + reach, y + 0.7 + row * 2.2)]), ink, 1.1
+                )
             return
-        for share in (1.0, 0.84, 0.68, 0.52):
-            dim = darker(self.paper, 0.9)
-            self._veil(self._place(curves.oval(x, y, across * share, across * 0.17 * share)), dim, 0.075)
+        for step in range(9):
+            share = 1 - 0.065 * step
+            self._veil(
+                self._place(curves.oval(x, y, across * share, across * 0.16 * share)), (44, 34, 72), 0.028
+            )
 
     def _place(self, points: Sequence[Point]) -> Points:
         sign, start = (-1, self.x + 100 * self.scale) if self.mirror else (1, self.x)
@@ -142,7 +175,7 @@ class Pen:
 
     def _seen(self, colour: Colour, kind: Kind) -> Colour:
         if self.style == "filled":
-            return lit(colour, self.light, self.near)
+            return colour if self.glows else lit(colour, self.light, self.near)
         return self._ink(colour) if kind == "mark" else colour
 
     def _ground(self) -> Colour:
@@ -150,7 +183,8 @@ class Pen:
 
     def _ink(self, colour: Colour) -> Colour:
         if self.light.dark:
-            return lighter(colour, 0.55 if lightness(colour) < 110 else 0.28)
+            ink = lighter(colour, 0.78 if lightness(colour) < 110 else 0.28)
+            return ink if self.near else mix(ink, self.paper, 0.5)
         depth = 0.3 if lightness(colour) < 180 else 0.42
         ink = darker(colour, depth if self.style == "outline" else depth + 0.06)
         return mix(ink, self.paper, 0.45) if not self.near else ink
@@ -181,14 +215,18 @@ class Pen:
         step, offset = self._unit(1.0) * 15, self.chance.uniform(0, 14)
         while offset < width + height:
             wobble = self.chance.uniform(-5, 5)
-            draw.line([(offset + wobble, 0), (offset - height - wobble, height)], fill=190, width=round(step * 0.42))
+            draw.line(
+                [(offset + wobble, 0), (offset - height - wobble, height)], fill=190, width=round(step * 0.42)
+            )
             offset += step * self.chance.uniform(0.8, 1.2)
         pencil = lighter(colour, 0.1) if self.light.dark else mix(colour, (120, 120, 130), 0.08)
+        pencil = pencil if self.near else mix(pencil, self.paper, 0.6 if self.light.dark else 0.3)
         self.canvas.paste(pencil, area, ImageChops.multiply(lines, _mask(place, area, 255)))
 
     def _unit(self, width: float) -> float:
-        """Return a line's width in pixels: lines of small things are thinner, but never by as much as the things."""
-        return width * (self.canvas.width / 1024) * (self.scale * 100 / 620) ** 0.5
+        """Return a line's width in pixels; it shrinks with the thing, but more slowly."""
+        width = width if self.near else width * 0.62
+        return width * (self.canvas.width / 1024) * math.sqrt(self.scale * 100 / 620)
 
     def _stroke(self, place: Points, ink: Colour, width: float) -> None:
         if self.style == "outline":
@@ -196,6 +234,16 @@ class Pen:
             return
         for _ in range(2):
             self._plain_stroke(self._rough(place), ink, max(2, round(self._unit(width) * 2.6)))
+
+    def _tube(self, place: Points, colour: Colour, width: float) -> None:
+        """Draw a line; a broad one, such as a tail, gets an edge on both sides."""
+        edge = self._unit(2.1) * (6 if self.style == "outline" else 2.6)
+        if width < 5.5:
+            self._stroke(place, self._ink(colour), min(width, 2.4))
+            return
+        self._plain_stroke(place, self._ink(colour), round(width * self.scale + edge))
+        within = self._ground() if self.style == "outline" else mix(self._ground(), colour, 0.4)
+        self._plain_stroke(place, within, max(1, round(width * self.scale - edge)))
 
     def _rough(self, place: Points) -> Points:
         """Return the line as a quick hand draws it: a little off, never the same twice."""
