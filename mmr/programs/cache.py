@@ -1,0 +1,68 @@
+"""What programs have answered before: a SQLite file keyed by the program's tag and the request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from mmr.errors import BadDataError, OutputError, shown
+
+if TYPE_CHECKING:
+    import sqlite3
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer BLOB NOT NULL) WITHOUT ROWID"
+
+
+class Cache:
+    """Answers on disk; several runs may share one file. Use it as a context manager, or call `close`.
+
+    A program with another `tag` (another model, another prompt) finds nothing of the old one's.
+    Raises `OutputError` where the file cannot be made, `BadDataError` where it is no cache.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import sqlite3
+
+        try:
+            self._base: sqlite3.Connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+            self._base.execute("PRAGMA journal_mode = WAL")
+            self._base.execute("PRAGMA synchronous = NORMAL")
+            self._base.execute(SCHEMA)
+        except sqlite3.OperationalError as error:
+            raise OutputError(f"the cache {shown(str(path))} cannot be opened: {error}") from error
+        except sqlite3.DatabaseError as error:
+            self._base.close()
+            raise BadDataError(f"{shown(str(path))} is no cache: {error}", "Name another file.") from error
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; every answer is in it already."""
+        self._base.close()
+
+    def get(self, tag: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the answer that `tag` gave to the same request, or None."""
+        row = self._base.execute("SELECT answer FROM answers WHERE key = ?", (key(tag, request),)).fetchone()
+        if row is None:
+            return None
+        answer: dict[str, Any] = orjson.loads(row[0])
+        return answer
+
+    def put(self, tag: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Keep an answer; a later one for the same request replaces it."""
+        values = (key(tag, request), orjson.dumps(answer))
+        self._base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", values)
+
+
+def key(tag: str, request: Mapping[str, Any]) -> bytes:
+    """The 32 bytes under which an answer is kept: equal requests have equal keys, whatever their order."""
+    body = orjson.dumps([tag, dict(request)], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(body, digest_size=32).digest()
