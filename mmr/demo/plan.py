@@ -59,8 +59,8 @@ class Picture:
 BOTH_STYLES = """apple pear banana strawberry cat dog rabbit fish bird owl butterfly house castle car bicycle
 boat train tree flower cactus mushroom sun moon star cup umbrella guitar clock key heart hat camera"""
 
-COUNTED = """apple pear strawberry lemon cat dog rabbit fish bird duck penguin car boat tree tulip mushroom star
-cup balloon ball heart book key"""
+COUNTED = """apple pear strawberry lemon cat dog rabbit fish bird duck penguin car boat tree tulip mushroom
+star cup balloon ball heart book key"""
 
 PLACES: tuple[tuple[str, str, str, bool], ...] = (
     ("cat", "grey", "meadow room snow", True),

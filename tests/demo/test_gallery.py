@@ -18,7 +18,7 @@ from mmr.demo.plan import Picture
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A gallery with small stand-ins for the pictures, which other tests look at; all other files are real."""
+    """A gallery with small stand-ins for the pictures; all its other files are real."""
     folder = tmp_path_factory.mktemp("gallery")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "render", lambda picture: Image.new("RGB", (8, 8)))
