@@ -166,24 +166,28 @@ def joined(npy: str, block: Floats, reject: Reject, eof: bool) -> Iterator[Recor
     """
     from mmr.stream.npy import finite_rows
 
+    unusable = set((~finite_rows(block)).nonzero()[0].tolist())
     start = 0
     for number, fields in lines(records_path(npy)):
         if fields.get("eof") is True:
             if eof:
                 yield Record({name: value for name, value in fields.items() if name != "npy"})
             continue
-        count = fields.get("rows", 1)
-        place = Place(shown(npy), start, "row")
-        rows, finite = finite_rows(block[start : start + count])
-        start += count
+        first, place = start, Place(shown(npy), start, "row")
         try:
-            if count and ("vector" in fields or ("rows" in fields and "vectors" in fields)):
+            if "rows" not in fields:
+                start += 1
+                own, taken = {"vector": block[first].astype("<f4", copy=False)}, "vector" in fields
+            else:
+                start += fields.pop("rows")
+                own = {"vectors": block[first:start].astype("<f4", copy=False)} if start > first else {}
+                taken = bool(own) and ("vector" in fields or "vectors" in fields)
+            if taken:
                 raise bad(
                     place, f"{records_path(npy).name} line {number} has a vector of its own", "", fields
                 )
-            if not finite.all():
+            if unusable and not unusable.isdisjoint(range(first, start)):
                 raise bad(place, "a number is infinite or not a number", "", fields)
-            own = {"vector": rows[0]} if "rows" not in fields else {"vectors": rows} if count else {}
-            yield completed({n: v for n, v in fields.items() if n != "rows"}, place, True, own)
+            yield completed(fields, place, True, own)
         except BadItem as item:
             reject(item)

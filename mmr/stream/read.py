@@ -7,13 +7,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from mmr.errors import BadDataError, BadItem, MissingInputError, Reject, shown
 from mmr.stream import text
 from mmr.stream.fields import bad, completed
 from mmr.stream.records import Place, Record
 from mmr.stream.trec import is_run, run_records
+
+if TYPE_CHECKING:
+    from mmr.stream.npy import Floats
 
 BUFFER = 1 << 18
 LONGEST_LINE = 1 << 28
@@ -106,10 +109,11 @@ class _Reader:
             yield from self._npy_stream(file, line, source)
             return
         _refuse_binary(line, source, name)
-        if name.endswith((".jsonl", ".ndjson", ".json")) or line.lstrip().startswith(b"{"):
-            yield from self._json(first, lines, source)
-        elif is_run(line) or name.endswith((".run", ".trec")):
+        json = name.endswith((".jsonl", ".ndjson", ".json")) or line.lstrip().startswith(b"{")
+        if name.endswith((".run", ".trec")) or (is_run(line) and not json):
             yield from run_records(_chain(first, lines), source, self.reject)
+        elif json:
+            yield from self._json(first, lines, source)
         elif name.endswith(".tsv") or text.is_header(line):
             yield from text.tsv_records(first, lines, source, self.reject, self.vectors)
         else:
@@ -143,12 +147,11 @@ class _Reader:
         for block in piped_blocks(read, source):
             yield from self._rows(block, source)
 
-    def _rows(self, block: object, source: str) -> Iterator[Record]:
+    def _rows(self, block: Floats, source: str) -> Iterator[Record]:
         """The rows of a block as records that are named by their number."""
         from mmr.stream.npy import finite_rows
 
-        rows, finite = finite_rows(block)  # type: ignore[arg-type]
-        for vector, usable in zip(rows, finite.tolist(), strict=True):
+        for vector, usable in zip(block.astype("<f4", copy=False), finite_rows(block).tolist(), strict=True):
             place, name = Place(source, self.row, "row"), str(self.row)
             self.row += 1
             if usable:
@@ -216,6 +219,8 @@ def _chain(first: tuple[int, bytes], lines: Iterator[tuple[int, bytes]]) -> Iter
 
 def _refuse_binary(line: bytes, source: str, name: str) -> None:
     """Raise `BadDataError` for files that are known to be something else."""
+    if is_run(line):
+        return
     for magic, what, tool in KNOWN_FILES:
         if line.startswith(magic):
             given = "..." if name == "-" else shown(name)

@@ -103,7 +103,7 @@ def default_id(record: Mapping[str, Any]) -> str:
     """Return the id of a record that has none: its picture's normalised path, else a hash of its content.
 
     The hash is BLAKE2b-128 in hex, of the text, else of the vector's float32 bytes, else of all fields as
-    JSON with sorted keys.
+    JSON with sorted keys. Raises `ValueError` of a record without fields.
     """
     if isinstance(record.get("image"), str):
         return normal_path(record["image"])
@@ -115,6 +115,8 @@ def default_id(record: Mapping[str, Any]) -> str:
 def _content(record: Mapping[str, Any]) -> bytes:
     if isinstance(record.get("text"), str):
         return str(record["text"]).encode()
+    if not record:
+        raise ValueError("it is empty")
     vector = record.get("vector")
     if isinstance(vector, str):
         from binascii import a2b_base64

@@ -14,8 +14,9 @@ from mmr.stream.order import ranked, shortest
 from mmr.stream.records import Place, Record
 
 TAG = "mmr"
-# what C's isspace and Python's str.split take for a blank, other control characters, and the sign itself
-UNSAFE = re.compile(r"[\s\x00-\x20\x7f-\x9f%]")
+# What C's isspace and Python's str.split take for a blank, other control characters, the sign itself, and
+# two that would make the first line look like JSON or start with a byte order mark.
+UNSAFE = re.compile(r"^[{\ufeff]|[\s\x00-\x20\x7f-\x9f%]")
 ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
@@ -61,7 +62,7 @@ def run_lines(record: Mapping[str, Any]) -> str:
 def is_run(line: bytes) -> bool:
     """Tell whether a line is one of a run: six columns, a rank and a score in the right places."""
     columns = line.split()
-    if len(columns) != 6 or columns[0].startswith(b"{"):
+    if len(columns) != 6:
         return False
     try:
         int(columns[3])

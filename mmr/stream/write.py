@@ -47,7 +47,7 @@ def open_writer(path: str, format: str, *, vector_format: str = "list") -> Abstr
 
 @contextmanager
 def _open_lines(path: str, format: str, vector_format: str) -> Iterator[Writer]:
-    with _opened(path) as file:
+    with opened(path) as file:
         if format == "npy":
             blocks = _Blocks(file)
             yield blocks
@@ -63,7 +63,8 @@ def _open_lines(path: str, format: str, vector_format: str) -> Iterator[Writer]:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
+def opened(path: str) -> Iterator[BinaryIO]:
+    """Open `path` for writing bytes: `-` is standard output, a file appears whole or not at all."""
     if path == "-":
         if sys.stdout is None:
             raise OutputError("standard output is closed", "Name a file with -o.")
