@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from mmr.demo import words
 from mmr.demo.plan import Picture
@@ -32,9 +34,18 @@ class Question:
 
 
 def questions(pictures: list[Picture]) -> list[Question]:
-    """Return the text queries of a gallery, each text once; every one has an answer among the pictures."""
-    distinct = {question.text: question for question in _all(pictures)}
-    return [q for q in distinct.values() if any(grade(q.asked, picture) == 2 for picture in pictures)]
+    """Return the text queries of a gallery, each text once; every one has an answer among the pictures.
+
+    The kinds take turns and the objects are mixed, so that the first dozen already shows all there is.
+    """
+    kinds: dict[str, list[Question]] = {}
+    for question in {question.text: question for question in _all(pictures)}.values():
+        if any(grade(question.asked, picture) == 2 for picture in pictures):
+            kinds.setdefault(question.kind, []).append(question)
+    for kind, alike in kinds.items():
+        random.Random(kind).shuffle(alike)
+    turns = zip_longest(*kinds.values())
+    return [question for turn in turns for question in turn if question is not None]
 
 
 def grade(asked: Asked, picture: Picture) -> int:

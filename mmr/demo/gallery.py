@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -22,9 +23,11 @@ def draw(directory: Path) -> int:
     """Draw the gallery into a folder, made where it is missing, and return the number of pictures.
 
     Files of the same names are replaced, each at once: a reader sees the old one or the new one.
-    Raises OSError where the folder cannot be written.
+    Raises OSError where the folder cannot be written, or where `pictures` in it leads somewhere else.
     """
     plan = pictures()
+    if (directory / "pictures").is_symlink():
+        raise OSError(errno.EEXIST, "its pictures folder is a link, and what it leads to is not ours")
     (directory / "pictures").mkdir(parents=True, exist_ok=True)
     for picture in sorted(plan, key=lambda p: (p.scene, p.time or "", p.style)):
         _write(directory / picture.id, encoded(render(picture)))

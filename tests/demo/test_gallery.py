@@ -138,6 +138,16 @@ def test_a_path_that_cannot_be_a_folder(tmp_path: Path) -> None:
     assert "Traceback" not in answer.stderr
 
 
+def test_a_link_to_pictures_of_yours_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "gallery" / "pictures").symlink_to(tmp_path / "mine")
+    answer = run(str(tmp_path / "gallery"))
+    assert answer.returncode == 73
+    assert "is a link" in answer.stderr
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
 def test_importing_the_package_does_not_import_pillow() -> None:
     program = "import sys, mmr.demo; sys.exit('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -46,6 +46,7 @@ def test_questions_of_every_kind_and_each_answered() -> None:
     assert set(kinds) == {"object", "colour", "count", "scene", "time", "style", "combination", "with"}
     assert min(kinds.values()) >= 10
     assert len({question.text for question in questions}) == len(questions)
+    assert {question.kind for question in questions[:8]} == set(kinds)
     assert {word for question in questions for word in question.text.split()}.isdisjoint({"None", "plain"})
 
 
