@@ -64,6 +64,10 @@ def _open_lines(path: str, format: str, vector_format: str) -> Iterator[Writer]:
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
+    """Open a file to write bytes to, seen whole or not at all; `-` is standard output.
+
+    Raises `OutputError` where it cannot be made, also when standard output is closed.
+    """
     """Open `path` for writing bytes: `-` is standard output, a file appears whole or not at all."""
     if path == "-":
         if sys.stdout is None:
