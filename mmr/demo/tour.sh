@@ -12,20 +12,22 @@ run() { printf '$ %s\n' "$1"; bash -o pipefail -c "$1"; }
 pictures=${PICS:+$(realpath -- "$PICS")}
 mkdir -p "$1"
 cd "$1"
-rm -rf pics.mmr
 
 if [ -n "$pictures" ]; then
-  ln -sfn "$pictures" pictures
+  folder=photos
+  ln -sfn "$pictures" "$folder"
   printf '{"text":"%s"}\n' "a person" "a house by the sea" "food" "an animal" "at night" >queries.jsonl
   words="a person"
 else
   about "A gallery to search, drawn by code"
   run "python -m mmr.demo ."
   words="a red apple"
+  folder=pictures
 fi
+rm -rf pics.mmr
 
 about "Pictures become vectors, vectors become an index"
-run "mmr embed pictures/ | mmr index pics.mmr"
+run "mmr embed $folder/ | mmr index pics.mmr"
 example=$(mmr index pics.mmr --list | awk '!any || /cat/ { any = $0 } END { print any }')
 
 about "Ask in words"
@@ -38,7 +40,7 @@ about "Ask many things at once, and look at the answers"
 run "head -n 12 queries.jsonl | mmr query pics.mmr | mmr show --html gallery.html"
 
 about "Every night: only what changed is embedded, what is gone goes"
-run "mmr embed pictures/ --skip-indexed pics.mmr | mmr index pics.mmr --sync"
+run "mmr embed $folder/ --skip-indexed pics.mmr | mmr index pics.mmr --sync"
 
 about "What to try next"
 cat <<END

@@ -44,6 +44,7 @@ def report(name: str, ours: float, peer: float, limit: float, unit: str = "s") -
     ratio = ours / peer
     verdict = "holds" if ratio <= limit else "MISSED"
     print(
-        f"\n{name}: {ours:.3f} {unit} against {peer:.3f} {unit}, ratio {ratio:.3f}, at most {limit:g}: {verdict}"
+        f"\n{name}: {ours:.3f} {unit} against {peer:.3f} {unit}, ratio {ratio:.3f} "
+        f"(at most {limit:g}: {verdict})"
     )
     return ratio
