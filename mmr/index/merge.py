@@ -1,0 +1,176 @@
+"""Merge segments when there are many or when dead rows weigh too much; build structures; rebuild."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import orjson
+
+from mmr.index import catalogue
+from mmr.index.catalogue import ROW_BITS, Meta, change, place
+from mmr.index.segments import blocks, live_rows, write_structure, write_vectors
+from mmr.index.table import adapter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mmr.index.changer import Changer
+
+MANY = 64  # segments of one run, before they are merged while it goes on
+SEGMENTS = 8  # a search over so many costs nothing that shows; with a structure each, one is better
+DEAD_SHARE = 0.3  # rewriting a segment then costs at most 2.4 copied rows a deleted one
+
+
+class Part(NamedTuple):
+    """A segment as the catalogue has it: number, rows, and how many of them live."""
+
+    number: int
+    rows: int
+    live: int
+
+
+def parts(changer: Changer) -> list[Part]:
+    """The segments, oldest first."""
+    statement = "SELECT number, rows, rows - dead_rows FROM segments ORDER BY number"
+    return [Part(*row) for row in changer.connection.execute(statement)]
+
+
+def costly(segments: Sequence[Part], many: int) -> list[int]:
+    """The numbers of the segments that are worth merging into one.
+
+    Where there are more than `many`: the largest group of small ones in which none is larger than all
+    smaller ones together, so that a row is copied O(log n) times in its life. Always: those with more
+    than 30 % dead rows.
+    >>> costly([Part(1, 100, 100), Part(2, 5, 5), Part(3, 5, 5)], 2), costly([Part(1, 10, 6)], 2)
+    ([2, 3], [1])
+    """
+    chosen = {part.number for part in segments if part.rows - part.live > DEAD_SHARE * part.rows}
+    if len(segments) > many:
+        falling = sorted(segments, key=lambda part: -part.live)
+        smaller = sum(part.live for part in falling)
+        for i, part in enumerate(falling[:-1]):
+            smaller -= part.live
+            if part.live <= smaller:
+                chosen.update(one.number for one in falling[i:])
+                break
+    return sorted(chosen)
+
+
+def settle(changer: Changer) -> None:
+    """Merge what costs too much, then build the structures that are missing."""
+    assert changer.meta is not None
+    many = SEGMENTS if adapter(changer.meta.kind).suffix is None else 1
+    chosen = costly(parts(changer), many)
+    if chosen:
+        together(changer, chosen)
+    build(changer)
+
+
+def compact(changer: Changer) -> None:
+    """Leave one segment without dead rows, and no free pages in the catalogue."""
+    found = parts(changer)
+    if len(found) > 1 or any(part.live < part.rows for part in found):
+        together(changer, [part.number for part in found])
+        changer.connection.execute("VACUUM")
+    build(changer)
+
+
+def rebuild(changer: Changer, meta: Meta) -> None:
+    """Build every structure anew from the vectors, after the change to another kind or other parameters."""
+    assert changer.meta is not None
+    found = parts(changer)
+    if meta.dtype != changer.meta.dtype and found:
+        together(changer, [part.number for part in found], meta)
+    else:
+        names = [row[0] for row in changer.connection.execute("SELECT name FROM files")]
+        structures = [name for name in names if not name.endswith(".npy")]
+        with change(changer.connection):
+            catalogue.write_meta(changer.connection, meta)
+            changer.connection.executemany(
+                "DELETE FROM files WHERE name = ?", [(name,) for name in structures]
+            )
+        remove(changer, structures)
+    changer.meta = meta
+    build(changer)
+
+
+def build(changer: Changer) -> None:
+    """Build the structures that segments lack; each is committed by itself."""
+    assert changer.meta is not None
+    kind = adapter(changer.meta.kind)
+    if kind.suffix is None:
+        return
+    have = {row[0] for row in changer.connection.execute("SELECT name FROM files")}
+    for part in parts(changer):
+        if f"seg-{part.number}.{kind.suffix}" in have or not part.live:
+            continue
+        vectors = changer.vectors(part.number)
+        written = write_structure(changer.path, part.number, kind, changer.meta.params, vectors)
+        if written is not None:
+            with change(changer.connection):
+                changer.add_files(part.number, [written])
+
+
+def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None) -> int:
+    """Write the live rows of segments into one new segment and commit it in their place; return its number.
+
+    meta  what the index becomes in the same commit (another dtype), or None
+    """
+    assert changer.meta is not None
+    target = meta if meta is not None else changer.meta
+    connection, number = changer.connection, changer.next_number()
+    kept: list[tuple[int, NDArray[np.int64]]] = []
+    names: list[str] = []
+    for old in numbers:
+        found = connection.execute("SELECT rows, dead, ids FROM segments WHERE number = ?", (old,))
+        rows, dead, ids = found.fetchone()
+        live = np.flatnonzero(live_rows(dead, rows))
+        column = orjson.loads(ids)
+        names += column if len(live) == rows else [column[row] for row in live.tolist()]
+        kept.append((old, live))
+    written = None
+    if names:
+        written = write_vectors(
+            changer.path, number, _blocks(changer, kept, target.dtype), len(names), target.dim, target.dtype
+        )
+    files = connection.execute("SELECT name, segment FROM files").fetchall()
+    gone = [name for name, segment in files if segment in numbers]
+    with change(connection):
+        if meta is not None:
+            catalogue.write_meta(connection, meta)
+        connection.executemany("DELETE FROM segments WHERE number = ?", [(old,) for old in numbers])
+        connection.executemany("DELETE FROM files WHERE segment = ?", [(old,) for old in numbers])
+        if written is not None:
+            changer.add_segment(number, len(names), orjson.dumps(names), [written])
+            connection.executemany("UPDATE items SET place = ? WHERE place = ?", _moves(kept, number))
+    if meta is not None:
+        changer.meta = meta
+    changer.forget(numbers)
+    remove(changer, gone)
+    return number
+
+
+def _blocks(
+    changer: Changer, kept: Sequence[tuple[int, NDArray[np.int64]]], dtype: str
+) -> Iterator[NDArray[np.floating]]:
+    for old, live in kept:
+        vectors = changer.vectors(old)
+        for block in blocks(vectors, None if len(live) == len(vectors) else live):
+            yield block.astype(dtype, copy=False)
+
+
+def _moves(kept: Sequence[tuple[int, NDArray[np.int64]]], number: int) -> Iterator[tuple[int, int]]:
+    """(new place, old place) of every live row."""
+    start = place(number, 0)
+    for old, live in kept:
+        for row in live.tolist():
+            yield start, old << ROW_BITS | row
+            start += 1
+
+
+def remove(changer: Changer, names: Sequence[str]) -> None:
+    """Remove files that no commit names any more; readers that mapped them keep them."""
+    for name in names:
+        (changer.path / name).unlink(missing_ok=True)

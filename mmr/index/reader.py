@@ -1,0 +1,330 @@
+"""Read an index: one committed state of it, whatever a writer does meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mmr.errors import BadDataError, MissingInputError, shown
+from mmr.index import catalogue
+from mmr.index.bases import Bases, absolute
+from mmr.index.catalogue import ROW_BITS, Meta, in_chunks, place
+from mmr.index.items import COLUMNS, SAME_AS_ID, Item, to_dump, to_record
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mmr.index.segments import Segment
+    from mmr.stream.records import Record
+
+    Rows = NDArray[np.int64]
+
+FEW_ROWS = 2_000  # up to here ids are looked up one by one; above, the whole column of a segment is read
+DUMP_ROWS = 1024
+
+
+class Known(NamedTuple):
+    """What the index knows of a file: the item's id, bytes, seconds, and digest."""
+
+    id: str
+    size: int | float | None
+    mtime: int | float | None
+    digest: str | None
+
+
+def open_index(path: str | os.PathLike[str]) -> Index:
+    """Open an index for reading, without a lock that a writer would wait for.
+
+    Raises `MissingInputError` where there is none, `BadDataError` where a file of it is missing or has not
+    the size that was written.
+    """
+    return Index(Path(path))
+
+
+class Index:
+    """One committed state of an index. It stays what it is until `refresh`, also while writers write.
+
+    path      the folder
+    meta      model, d, kind, parameters, number of live items
+
+    A process that is about to wait (for a pipe) may call `rest`, and `refresh` before it goes on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        opened = catalogue.open_reader(path)
+        self._connection, self._copy = opened
+        self._segments: list[Segment] | None = None
+        self._columns: dict[int, list[str]] = {}
+        try:
+            self._begin()
+            try:
+                self._check_sizes()
+            except (FileNotFoundError, BadDataError):
+                self.refresh()
+                self._check_sizes()
+        except FileNotFoundError as error:
+            self.close()
+            raise self._damaged(f"{shown(str(error.filename))} is gone") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the catalogue; arrays of segments that are still in use stay valid."""
+        self._connection.close()
+        self._segments = None
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    def rest(self) -> None:
+        """Let go of the state that is pinned, so that nothing at all is held while the caller waits."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def refresh(self) -> bool:
+        """Go to the newest committed state; True when it is another one, whose segments must be asked for."""
+        self.rest()
+        before = self._change
+        self._begin()
+        if self._change == before and self._segments is not None:
+            return False
+        self._segments = None
+        self._columns = {}
+        return self._change != before
+
+    def _begin(self) -> None:
+        with catalogue.translated(self.path):
+            self._connection.execute("BEGIN")
+            self.meta: Meta = catalogue.read_meta(self._connection, self.path)
+            self._change = catalogue.change_number(self._connection)
+            self.bases = Bases(self.path, self._connection)
+
+    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        with catalogue.translated(self.path):
+            return self._connection.execute(statement, values).fetchall()
+
+    def _damaged(self, what: str) -> BadDataError:
+        name = shown(str(self.path))
+        fix = f"`mmr index {name} --check` lists the damage; --rebuild makes structures anew."
+        return BadDataError(f"{name} is damaged: {what}", fix)
+
+    def _check_sizes(self) -> None:
+        for name, size in self._rows("SELECT name, size FROM files"):
+            found = (self.path / name).stat().st_size
+            if found != size:
+                raise self._damaged(f"{shown(name)} has {found:,} bytes, and {size:,} were written")
+
+    def segments(self) -> list[Segment]:
+        """Return the segments with their mapped vectors, oldest first."""
+        if self._segments is None:
+            try:
+                self._segments = self._mapped()
+            except FileNotFoundError:
+                self.refresh()
+                try:
+                    self._segments = self._mapped()
+                except FileNotFoundError as error:
+                    raise self._damaged(f"{shown(str(error.filename))} is gone") from error
+        return self._segments
+
+    def _mapped(self) -> list[Segment]:
+        from mmr.index.segments import Segment, live_rows, map_vectors
+
+        names: dict[int, list[str]] = {}
+        for number, name in self._rows("SELECT segment, name FROM files"):
+            names.setdefault(number, []).append(name)
+        found = []
+        for number, rows, dead in self._rows("SELECT number, rows, dead FROM segments ORDER BY number"):
+            name = f"seg-{number}.npy"
+            vectors = map_vectors(self.path / name, rows, self.meta.dim, self.meta.dtype)
+            other = [self.path / one for one in names.get(number, []) if one != name]
+            structure = other[0] if other else None
+            found.append(Segment(number, name, rows, vectors, live_rows(dead, rows), self.path, structure))
+        return found
+
+    def ids(self, segment: int, rows: Sequence[int] | Rows) -> list[str]:
+        """Return the ids of rows of one segment, in the order asked; dead rows keep the id they had."""
+        wanted = rows if isinstance(rows, list) else [int(row) for row in rows]
+        if segment not in self._columns and len(wanted) <= FEW_ROWS:
+            found: dict[int, str] = {}
+            for piece, marks in in_chunks([place(segment, row) for row in wanted]):
+                found.update(self._rows(f"SELECT place, id FROM items WHERE place IN ({marks})", piece))
+            if all(place(segment, row) in found for row in wanted):
+                return [found[place(segment, row)] for row in wanted]
+        column = self._column(segment)
+        return [column[row] for row in wanted]
+
+    def _column(self, segment: int) -> list[str]:
+        if segment not in self._columns:
+            import orjson
+
+            found = self._rows("SELECT ids FROM segments WHERE number = ?", (segment,))
+            self._columns[segment] = orjson.loads(found[0][0])
+        return self._columns[segment]
+
+    def records(
+        self, places: Sequence[tuple[int, int]], fields: tuple[str, ...] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the stored fields of items by (segment number, row), in that order; all without `fields`.
+
+        Each has its `id`; `image` is relative to the current directory where it lies below it, else absolute.
+        """
+        keys = [place(segment, row) for segment, row in places]
+        here = str(Path.cwd())
+        found: dict[int, dict[str, Any]] = {}
+        for piece, marks in in_chunks(list(dict.fromkeys(keys))):
+            for key, *row in self._rows(f"SELECT {COLUMNS} FROM items WHERE place IN ({marks})", piece):
+                found[key] = to_record(Item(*row), self.bases, fields, self.meta.model, here)
+        missing = [key for key in keys if key not in found]
+        if missing:
+            segment, row = missing[0] >> ROW_BITS, missing[0] & ((1 << ROW_BITS) - 1)
+            raise self._damaged(f"the catalogue has no item for row {row} of segment {segment}")
+        return [found[key] for key in keys]
+
+    def get(self, name: str) -> Record:
+        """Return one item by its id, with its vector; raises `MissingInputError` where there is none."""
+        rows = self._rows("SELECT place FROM items WHERE id = ?", (name,))
+        if not rows:
+            raise MissingInputError(
+                f"{shown(str(self.path))} has no item {shown(name)!r}", "`--list` shows the ids that it has."
+            )
+        return next(self._records_at([rows[0][0]]))
+
+    def items(self) -> Iterator[Record]:
+        """Yield every live item as the record that an index takes back, vectors included, oldest first."""
+        places = [row[0] for row in self._rows("SELECT place FROM items ORDER BY place")]
+        for start in range(0, len(places), DUMP_ROWS):
+            yield from self._records_at(places[start : start + DUMP_ROWS])
+
+    def _records_at(self, places: list[int]) -> Iterator[Record]:
+        import numpy as np
+
+        from mmr.stream.records import Place, Record
+
+        vectors = {segment.number: segment.vectors for segment in self.segments()}
+        rows: dict[int, list[Any]] = {}
+        for piece, marks in in_chunks(places):
+            for key, *row in self._rows(f"SELECT {COLUMNS} FROM items WHERE place IN ({marks})", piece):
+                rows[key] = row
+        for key in places:
+            record = to_dump(Item(*rows[key]), self.bases)
+            segment, row = key >> ROW_BITS, key & ((1 << ROW_BITS) - 1)
+            record["vector"] = np.asarray(vectors[segment][row], np.float32)
+            if self.meta.model is not None:
+                record["model"] = self.meta.model
+            yield Record(record, Place(f"{self.path.name} item {shown(record['id'])}", None))
+
+    def all_ids(self) -> Iterator[str]:
+        """Yield the ids of all live items, oldest first."""
+        with catalogue.translated(self.path):
+            for (name,) in self._connection.execute("SELECT id FROM items ORDER BY place"):
+                yield name
+
+    def known_files(self) -> dict[str, Known]:
+        """Return what is known of every picture, by absolute path, in one query."""
+        known: dict[str, Known] = {}
+        path, make = self.bases.path, Known._make
+        statement = "SELECT id, image, base, size, mtime, digest FROM items WHERE image IS NOT NULL"
+        with catalogue.translated(self.path):
+            for name, image, base, *rest in self._connection.execute(statement):
+                file = path(base, name if image == SAME_AS_ID else image)
+                if file is not None:
+                    known[file] = make((name, *rest))
+        return known
+
+    def rows_named(self, names: Iterable[str]) -> dict[int, Rows]:
+        """Return the rows of items by id, by picture's path (as stored, or found from here) or by digest."""
+        wanted = list(dict.fromkeys(names))
+        places: set[int] = set()
+        for piece, marks in in_chunks(wanted):
+            for where in (f"id IN ({marks})", f"typeof(image) = 'text' AND image IN ({marks})",
+                          f"digest IS NOT NULL AND digest IN ({marks})"):  # fmt: skip
+                places.update(row[0] for row in self._rows(f"SELECT place FROM items WHERE {where}", piece))
+        here = str(Path.cwd())
+        files = [absolute(here, name) or name for name in wanted]
+        for base, folder in self.bases.folders.items():
+            images = {os.path.relpath(file, folder) for file in files}
+            images |= {file[len(folder) :].lstrip("/") for file in files if file.startswith(folder)}
+            places.update(self._places_of(sorted(images), "base = ?", [base]))
+        places.update(self._places_of(files, "base IS NULL", []))
+        return _by_segment(places)
+
+    def _places_of(self, images: list[str], where: str, values: list[Any]) -> set[int]:
+        """Places of the items whose picture has one of these paths, relative to one base."""
+        places: set[int] = set()
+        for piece, marks in in_chunks(images):
+            named = f"image = {SAME_AS_ID} AND id IN ({marks})"
+            other = f"typeof(image) = 'text' AND image IN ({marks})"
+            for condition in (named, other):
+                statement = f"SELECT place FROM items WHERE {condition} AND {where}"
+                places.update(row[0] for row in self._rows(statement, [*piece, *values]))
+        return places
+
+    def rows_where(self, field: str, value: str) -> dict[int, Rows]:
+        """Return the rows of live items whose stored `field` is `value`.
+
+        A number fits when both read as the same number, `true` and `false` fit those, a list when one of
+        its elements fits.
+        """
+        if field in ("id", "digest", "parent"):
+            return _by_segment(
+                row[0] for row in self._rows(f"SELECT place FROM items WHERE {field} = ?", (value,))
+            )
+        if field == "image":
+            return self.rows_named([value])
+        places = []
+        if field in ("size", "mtime"):
+            rows = self._rows(f"SELECT place, {field} FROM items WHERE {field} IS NOT NULL")
+            places = [key for key, stored in rows if fits(stored, value)]
+        import orjson
+
+        name = orjson.dumps(field).decode()
+        with catalogue.translated(self.path):
+            cursor = self._connection.execute(
+                "SELECT place, fields FROM items WHERE fields IS NOT NULL AND instr(fields, ?)", (f"{name}:",)
+            )
+            places += [key for key, stored in cursor if fits(orjson.loads(stored).get(field), value)]
+        return _by_segment(places)
+
+
+def fits(stored: Any, value: str) -> bool:
+    """Tell whether a stored value is what the user wrote.
+
+    >>> fits(3, "3.0"), fits(["cat", "dog"], "dog"), fits(True, "true"), fits("a", "b")
+    (True, True, True, False)
+    """
+    if isinstance(stored, list):
+        return any(fits(one, value) for one in stored)
+    if isinstance(stored, bool):
+        return value == ("true" if stored else "false")
+    if isinstance(stored, int | float):
+        try:
+            return float(value) == stored
+        except ValueError:
+            return False
+    return isinstance(stored, str) and stored == value
+
+
+def _by_segment(places: Iterable[int]) -> dict[int, Rows]:
+    import numpy as np
+
+    keys = sorted(places)
+    mask = (1 << ROW_BITS) - 1
+    return {
+        number: np.asarray([key & mask for key in group], np.int64)
+        for number, group in groupby(keys, lambda key: key >> ROW_BITS)
+    }

@@ -1,0 +1,164 @@
+"""Segments: vectors in immutable files, the bitmap of their dead rows, and their ids in bulk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import BufferedReader
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
+
+from mmr.errors import BadDataError, shown
+from mmr.stream.files import sync_folder, whole_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mmr.index.table import Kind, Params
+
+COPY_BYTES = 16 << 20
+
+
+class Written(NamedTuple):
+    """A file of the index: its name, bytes and SHA-256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Segment(NamedTuple):
+    """One segment, ready to be searched.
+
+    number     its number, which no other segment ever has
+    name       of its vectors' file, "seg-7.npy"
+    rows       n
+    vectors    (n, d) float32 or float16, mapped, read-only
+    live       (n,) bool; False for rows of items that were deleted or replaced
+    folder     where its files are
+    structure  the file of its kind ("seg-7.hnsw"), or None
+    """
+
+    number: int
+    name: str
+    rows: int
+    vectors: NDArray[np.floating]
+    live: NDArray[np.bool_]
+    folder: Path
+    structure: Path | None
+
+
+class _Sums:
+    """A file that counts and hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    def written(self, name: str) -> Written:
+        return Written(name, self.size, self._hash.hexdigest())
+
+
+def header(rows: int, dim: int, dtype: str) -> bytes:
+    """The 128 bytes before the data of an NPY file of (rows, dim) in C order."""
+    kind = "<f4" if dtype == "float32" else "<f2"
+    words = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({rows}, {dim}), }}"
+    return b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + words.encode().ljust(117) + b"\n"
+
+
+def write_vectors(
+    folder: Path, number: int, blocks: Iterable[NDArray[np.floating]], rows: int, dim: int, dtype: str
+) -> Written:
+    """Write the vectors of a segment; the file has its name only when all of it is on the disk.
+
+    blocks  (m, d) arrays of `dtype`, together `rows` rows
+    Raises OSError where the disk is full.
+    """
+    name = f"seg-{number}.npy"
+    with whole_file(folder / name) as file:
+        sums = _Sums(file)
+        sums.write(header(rows, dim, dtype))
+        for block in blocks:
+            sums.write(np.ascontiguousarray(block, dtype).data.cast("B"))
+        file.flush()
+        return sums.written(name)
+
+
+def write_structure(
+    folder: Path, number: int, kind: Kind, params: Params, vectors: NDArray[np.floating]
+) -> Written | None:
+    """Build what the kind keeps beside a segment, under a temporary name; None where it keeps nothing."""
+    if kind.suffix is None:
+        return None
+    name = f"seg-{number}.{kind.suffix}"
+    temporary = folder / f".{name}.tmp"
+    try:
+        if not kind.write(vectors, params, temporary):
+            return None
+        with open(temporary, "rb") as file:
+            written = Written(name, os.fstat(file.fileno()).st_size, file_sha256(file))
+            os.fsync(file.fileno())
+        temporary.replace(folder / name)
+        sync_folder(folder)
+        return written
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def file_sha256(file: BufferedReader) -> str:
+    """The SHA-256 of an open file, in hex."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def map_vectors(file: Path, rows: int, dim: int, dtype: str) -> NDArray[np.floating]:
+    """Map the vectors of a segment, read-only.
+
+    Raises FileNotFoundError where the file is gone and `BadDataError` where it is not what was written.
+    """
+    expected = header(rows, dim, dtype)
+    with open(file, "rb") as opened:
+        start = opened.read(len(expected))
+    if start != expected:
+        raise BadDataError(
+            f"{shown(str(file))} does not hold {rows:,} vectors of {dim} {dtype} numbers",
+            f"`mmr index {shown(str(file.parent))} --check` says what is damaged.",
+        )
+    if rows == 0:
+        return np.empty((0, dim), dtype)
+    mapped = np.memmap(file, dtype, "r", len(expected), (rows, dim))
+    return mapped.view(np.ndarray)
+
+
+def live_rows(dead: bytes | None, rows: int) -> NDArray[np.bool_]:
+    """Unpack the bitmap of dead rows; True for the rows that live."""
+    if dead is None:
+        return np.ones(rows, bool)
+    bits = np.unpackbits(np.frombuffer(dead, np.uint8), count=rows, bitorder="little")
+    live: NDArray[np.bool_] = bits == 0
+    return live
+
+
+def pack_dead(live: NDArray[np.bool_]) -> bytes:
+    """Pack (n,) bool into the bitmap of dead rows."""
+    return np.packbits(~live, bitorder="little").tobytes()
+
+
+def blocks(
+    vectors: NDArray[np.floating], rows: NDArray[np.int64] | None = None
+) -> Iterator[NDArray[np.floating]]:
+    """Cut vectors, or the named rows of them, into pieces of about 16 MiB."""
+    step = max(1, COPY_BYTES // max(1, vectors.shape[1] * vectors.itemsize))
+    count = len(vectors) if rows is None else len(rows)
+    for start in range(0, count, step):
+        yield vectors[start : start + step] if rows is None else vectors[rows[start : start + step]]

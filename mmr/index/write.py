@@ -1,0 +1,305 @@
+"""Change an index: upsert, delete. Each commit is a whole state; work is proportional to what changed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmr.errors import MmrError, Reject, UsageError, raise_item, shown
+from mmr.index import catalogue, merge
+from mmr.index.batch import Fields, Ready, Terms, bad, ready
+from mmr.index.catalogue import ROW_BITS, change, place, translated
+from mmr.index.changer import Changer, Counts
+from mmr.index.items import COLUMNS, is_number, to_item
+from mmr.index.segments import write_vectors
+from mmr.index.table import parse
+
+if TYPE_CHECKING:
+    from mmr.index.segments import Written
+
+BATCH_ITEMS = 4096
+BATCH_SECONDS = 60.0
+BATCH_BYTES = 64 << 20
+INSERT = f"INSERT INTO items ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+UPDATE = (
+    "UPDATE items SET image = ?, base = ?, digest = ?, size = ?, mtime = ?, parent = ?, fields = ? "
+    "WHERE place = ?"
+)
+
+Tick = Callable[[int], None]
+
+
+def create_index(
+    path: str | os.PathLike[str], *, dim: int, model: str | None = None, kind: str = "flat"
+) -> None:
+    """Make an empty index for vectors of `dim` numbers; an upsert into a new path does this by itself.
+
+    Raises `UsageError` where there is an index already or for an unknown kind.
+    """
+    folder = Path(path)
+    if catalogue.exists(folder):
+        raise UsageError(f"{shown(str(folder))} exists already.", "`mmr index` adds to it.")
+    with Changer(folder, kind=kind) as changer:
+        changer.open()
+        changer.make(model, dim)
+
+
+def upsert(
+    path: str | os.PathLike[str], records: Iterable[Fields], *, reject: Reject, model: str | None = None,
+    kind: str | None = None, wait: float = 0.0, dry_run: bool = False, tick: Tick | None = None,
+) -> Counts:  # fmt: skip
+    """Put records into an index, which is made where there is none; a record of a known id replaces its item.
+
+    model    what vectors without a model are of, "SPEC#hash"
+    kind     of a new index, "hnsw:m=32"; of an old one it must be the same
+    dry_run  only count
+
+    Records with `keep` bring size and time up to date. Commits every 4,096 items or every minute. Raises
+    `BadDataError` for vectors of another model, `BusyError` when another writer holds the lock; bad items go
+    to `reject`.
+    """
+    with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run) as changer:
+        changer.take(records, tick)
+        changer.settle()
+    return changer.counts
+
+
+def delete(
+    path: str | os.PathLike[str], ids: Iterable[str], *, wait: float = 0.0, dry_run: bool = False
+) -> Counts:
+    """Delete items by id; ids that the index lacks are counted as `unknown`.
+
+    Raises `MissingInputError` where there is no index.
+    """
+    folder = Path(path)
+    catalogue.open_reader(folder).connection.close()
+    with Changer(folder, wait=wait, dry_run=dry_run) as changer:
+        chunk: list[str] = []
+        for name in ids:
+            chunk.append(name)
+            if len(chunk) == BATCH_ITEMS:
+                changer.delete_ids(chunk)
+                chunk = []
+        changer.delete_ids(chunk)
+        changer.settle()
+    return changer.counts
+
+
+class Upserter(Changer):
+    """A writer that takes records one by one and commits batch by batch."""
+
+    def __init__(
+        self, path: Path, reject: Reject = raise_item, *, model: str | None = None, kind: str | None = None,
+        wait: float = 0.0, dry_run: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(path, kind=kind, wait=wait, dry_run=dry_run)
+        self._reject = reject
+        self._declared = model
+        self._terms: Terms | None = None
+        self._fitting_models: set[str] = set()
+        self._pending: dict[str, Fields] = {}
+        self._bytes = 0
+        self._since = 0.0
+        self._own: set[int] = set()
+
+    def take(self, records: Iterable[Fields], tick: Tick | None = None) -> None:
+        """Put all records into the index; what came before an error in the stream is committed."""
+        try:
+            for record in records:
+                self.add(record)
+                if tick is not None:
+                    tick(1)
+        except MmrError:
+            self.flush()
+            raise
+        self.flush()
+
+    def add(self, record: Fields) -> None:
+        """Take one record; commits when a batch is full or a minute old."""
+        name = record.get("id")
+        if not isinstance(name, str) or not name:
+            self._reject(bad(record, "it has no id", 'Give it an "id", a string.'))
+            return
+        vector = record.get("vector")
+        if vector is None and record.get("keep") is not True:
+            self._reject(bad(record, "it has no vector", "Embed it first: mmr embed."))
+            return
+        if vector is not None:
+            self._check_model(record)
+        earlier = self._pending.pop(name, None)
+        if earlier is not None:
+            record = self._joined(earlier, record)
+        if not self._pending:
+            self._since = time.monotonic()
+            self._bytes = 0
+        self._pending[name] = record
+        self._bytes += 0 if vector is None else len(vector) * 4
+        full = len(self._pending) >= BATCH_ITEMS or self._bytes >= BATCH_BYTES
+        if full or time.monotonic() - self._since >= BATCH_SECONDS:
+            self.flush()
+
+    def _check_model(self, record: Fields) -> None:
+        """Check the model of a record; names that were found to fit are remembered."""
+        stated = record.get("model") or ""
+        if stated not in self._fitting_models:
+            self._known_terms().check(record)
+            self._fitting_models.add(stated)
+
+    def _known_terms(self) -> Terms:
+        if self._terms is None:
+            meta = self.meta
+            if meta is None and catalogue.exists(self.path):
+                opened = catalogue.open_reader(self.path)
+                with translated(self.path):
+                    made = catalogue.is_made(opened.connection)
+                    meta = catalogue.read_meta(opened.connection, self.path) if made else None
+                opened.connection.close()
+            model, dim = (meta.model, meta.dim) if meta is not None else (None, None)
+            self._terms = Terms(self.path, model, dim, self._declared)
+        return self._terms
+
+    def _joined(self, earlier: Fields, record: Fields) -> Fields:
+        """What two records of one id in a batch come to: the later one, or the earlier one seen again."""
+        if record.get("vector") is not None:
+            self.counts.again += "vector" in earlier
+            return record
+        if earlier.get("vector") is None:
+            return record
+        from mmr.stream.records import Record
+
+        news = {name: record[name] for name in ("size", "mtime") if name in record}
+        return Record({**earlier, **news}, getattr(earlier, "place", None))
+
+    def flush(self) -> None:
+        """Write and commit what is pending."""
+        pending = list(self._pending.values())
+        self._pending = {}
+        if not pending:
+            return
+        there = self.open()
+        seen = [record for record in pending if record.get("vector") is None]
+        batch = [record for record in pending if record.get("vector") is not None]
+        if batch:
+            self._put(batch)
+        if seen and there and self.meta is not None:
+            self._keep(seen)
+
+    def _put(self, batch: list[Fields]) -> None:
+        terms = self._known_terms()
+        dtype = self.meta.dtype if self.meta is not None else str((self.kind or parse("flat"))[1]["dtype"])
+        found = ready(batch, terms, dtype, self._reject)
+        if not found.records:
+            return
+        if self.meta is None:
+            self.make(terms.model, found.vectors.shape[1])
+        elif self.meta.model is None and terms.model is not None and not self.dry_run:
+            self.meta = replace(self.meta, model=terms.model)
+            with translated(self.path), change(self.connection):
+                catalogue.write_meta(self.connection, self.meta)
+        with translated(self.path):
+            self._store(found)
+
+    def _store(self, found: Ready) -> None:
+        """Compare a batch with what is stored, write a segment of what differs, and commit."""
+        old = self.stored([record["id"] for record in found.records])
+        same = self._same_vectors(found, old)
+        fresh = [i for i, stays in enumerate(same) if not stays]
+        if not self.dry_run:
+            number, written = 0, None
+            if fresh:
+                number = self.next_number()
+                rows = found.vectors if len(fresh) == len(found.records) else found.vectors[fresh]
+                dim, dtype = rows.shape[1], str(rows.dtype)
+                written = write_vectors(self.path, number, [rows], len(rows), dim, dtype)
+            with change(self.connection):
+                kept = self._update_same(found, old, same)
+                if written is not None:
+                    self._insert([found.records[i] for i in fresh], old, number, written)
+            self.counts.kept += kept
+            self.counts.changed += len(found.records) - len(fresh) - kept
+        else:
+            self.counts.kept += len(found.records) - len(fresh)
+        self._count([found.records[i] for i in fresh], old)
+        if fresh and not self.dry_run:
+            self._own.add(number)
+            if len(self._own) > merge.MANY:
+                self._own = {merge.together(self, sorted(self._own))}
+
+    def _count(self, fresh: Sequence[Fields], old: Mapping[str, Sequence[Any]]) -> None:
+        for record in fresh:
+            known = old.get(record["id"])
+            if known is None:
+                self.counts.new += 1
+            elif known[0] >> ROW_BITS in self._own:
+                self.counts.again += 1
+            else:
+                self.counts.changed += 1
+
+    def _update_same(self, found: Ready, old: Mapping[str, Sequence[Any]], same: Sequence[bool]) -> int:
+        """Bring the fields of items whose vector stays up to date; returns how many had nothing to change."""
+        kept, updates = 0, []
+        for record, stays in zip(found.records, same, strict=True):
+            if stays:
+                key, *known = old[record["id"]]
+                item = to_item(record, self.bases)
+                if tuple(known) == tuple(item):
+                    kept += 1
+                else:
+                    updates.append((*item[1:], key))
+        self.connection.executemany(UPDATE, updates)
+        return kept
+
+    def _insert(
+        self, fresh: Sequence[Fields], old: Mapping[str, Sequence[Any]], number: int, written: Written
+    ) -> None:
+        import orjson
+
+        names = [record["id"] for record in fresh]
+        self.kill([old[name][0] for name in names if name in old])
+        items = [to_item(record, self.bases) for record in fresh]
+        rows = [(place(number, row), *item) for row, item in enumerate(items)]
+        self.connection.executemany(INSERT, rows)
+        self.add_segment(number, len(names), orjson.dumps(names), [written])
+
+    def _same_vectors(self, found: Ready, old: Mapping[str, Sequence[Any]]) -> list[bool]:
+        """Which records have the vector that is stored for them, bit by bit."""
+        same = [False] * len(found.records)
+        by_segment: dict[int, list[tuple[int, int]]] = {}
+        for i, record in enumerate(found.records):
+            if record["id"] in old:
+                key = old[record["id"]][0]
+                by_segment.setdefault(key >> ROW_BITS, []).append((i, key & ((1 << ROW_BITS) - 1)))
+        for number, pairs in by_segment.items():
+            mine, rows = (np.array(column) for column in zip(*pairs, strict=True))
+            equal = (self.vectors(number)[rows] == found.vectors[mine]).all(axis=1)
+            for i, stays in zip(mine.tolist(), equal.tolist(), strict=True):
+                same[i] = stays
+        return same
+
+    def _keep(self, seen: Sequence[Fields]) -> None:
+        """Bring size and time of items that were seen up to date; unknown ids are passed over."""
+        with translated(self.path):
+            old = self.stored([record["id"] for record in seen])
+            updates = []
+            for record in seen:
+                known = old.get(record["id"])
+                if known is None:
+                    continue
+                self.counts.kept += 1
+                size, mtime = (
+                    record[name] if is_number(record.get(name)) else known[column]
+                    for name, column in (("size", 5), ("mtime", 6))
+                )
+                if (size, mtime) != (known[5], known[6]):
+                    updates.append((size, mtime, known[0]))
+            if updates and not self.dry_run:
+                with change(self.connection):
+                    self.connection.executemany(
+                        "UPDATE items SET size = ?, mtime = ? WHERE place = ?", updates
+                    )
