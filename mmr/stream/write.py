@@ -68,7 +68,6 @@ def opened(path: str) -> Iterator[BinaryIO]:
 
     Raises `OutputError` where it cannot be made, also when standard output is closed.
     """
-    """Open `path` for writing bytes: `-` is standard output, a file appears whole or not at all."""
     if path == "-":
         if sys.stdout is None:
             raise OutputError("standard output is closed", "Name a file with -o.")
