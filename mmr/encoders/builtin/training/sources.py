@@ -16,11 +16,13 @@ CLIP_ART_HELD_OUT = (
     "transportation", "tools", "buildings", "office", "plants", "people/clothing", "electronics",
 )  # fmt: skip
 CLIP_ART_LEFT_OUT = ("shapes/stars", "special", "recreation/games/jigsaw", "unsorted/jigsaw")
-EMPTY_WORDS = frozenset(
-    "clip art clipart svg icon icons theme hash unsorted public domain image png remix the part of "
-    "collection drawing vector symbol flat".split()
-)
-COLOUR_WORDS = frozenset("red green blue yellow black white brown grey gray orange purple pink".split())
+EMPTY_WORDS = frozenset({
+    "clip", "art", "clipart", "svg", "icon", "icons", "theme", "hash", "unsorted", "public", "domain",
+    "image", "png", "remix", "the", "part", "of", "collection", "drawing", "vector", "symbol", "flat",
+})  # fmt: skip
+COLOUR_WORDS = frozenset({
+    "red", "green", "blue", "yellow", "black", "white", "brown", "grey", "gray", "orange", "purple", "pink",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def _iconify_svg(data: dict[str, Any], name: str) -> str:
     icon = data["icons"][name]
     width = icon.get("width", data.get("width", 16))
     height = icon.get("height", data.get("height", 16))
-    frame = f'{icon.get("left", 0)} {icon.get("top", 0)} {width} {height}'
+    frame = f"{icon.get('left', 0)} {icon.get('top', 0)} {width} {height}"
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'viewBox="{frame}">{icon["body"]}</svg>'

@@ -1,0 +1,82 @@
+"""The built-in encoder: pictures and words to vectors, with NumPy alone and weights that ship.
+
+Good at icons, emoji, clip art and simple drawings; of photographs it knows little.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mmr.errors import UsageError
+
+from .text import TextTower
+from .weights import Weights, shipped
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from .pictures import PictureTower
+
+Pixels = npt.NDArray[np.uint8]
+FloatMatrix = npt.NDArray[np.float32]
+WEIGHTS, VOCABULARY = "weights.safetensors", "vocabulary.txt"
+
+
+class Builtin:
+    """Encodes texts and pictures into one space; rows are float32 of length 1.
+
+    `dim` is the length of a vector, `fingerprint` names weights, tokenizer and preprocessing.
+    """
+
+    spec = "builtin"
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._weights = Weights(shipped(WEIGHTS))
+        self._threads = threads
+        self._text: TextTower | None = None
+        self._pictures: PictureTower | None = None
+        self._lock = threading.Lock()
+        self.fingerprint: str = self._weights.metadata["fingerprint"]
+        self.dim: int = int(self._weights.metadata["dim"])
+
+    def encode_texts(self, texts: list[str]) -> FloatMatrix:
+        """Encode texts: (n,) → (n, dim) float32 unit rows."""
+        with self._lock:
+            if self._text is None:
+                self._text = TextTower(self._weights, shipped(VOCABULARY).read_bytes())
+        return self._text.encode(texts)
+
+    def encode_images(self, images: list[Image.Image]) -> FloatMatrix:
+        """Encode PIL pictures of any size and mode: (n,) → (n, dim) float32 unit rows."""
+        return self.encode_prepared([self.prepare(image) for image in images])
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """Put one picture on white and squeeze it to (128, 128, 3) uint8; safe in many threads."""
+        from .pictures import prepare
+
+        return prepare(image)
+
+    def encode_prepared(self, prepared: Sequence[Pixels]) -> FloatMatrix:
+        """Encode what `prepare` gave: (n,) → (n, dim) float32 unit rows."""
+        with self._lock:
+            if self._pictures is None:
+                from .pictures import PictureTower
+
+                self._pictures = PictureTower(self._weights, self._threads)
+        return self._pictures.encode(prepared)
+
+
+def load(spec: str = "builtin", threads: int | None = None) -> Builtin:
+    """Open the shipped weights; tensors are read at the first use.
+
+    spec     has one value, "builtin"
+    threads  of the picture tower, None for one a processor that this process may use
+    """
+    if spec != "builtin":
+        raise UsageError(f"The built-in encoder has no variant {spec!r}.", "Its name is `builtin`.")
+    return Builtin(threads)
