@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,8 +74,8 @@ def command(
         top, min_score, tuple(_pair(text) for text in where),
         tuple(fields.split(",")) if fields else HIT_FIELDS, with_vectors, exact, exclude_self,
     )  # fmt: skip
-    with open_index(index) as opened:
-        embed = _embedder(opened, model, templates, device, precision, threads, report)
+    with open_index(index) as opened, ExitStack() as stack:
+        embed = _embedder(opened, model, templates, device, precision, threads, report, stack)
         if all_items:
             queries: Iterable[Record] = items_as_queries(opened)
         elif read:
@@ -123,7 +124,7 @@ def _declared(index: Index, model: str | None) -> str | None:
 
 def _embedder(
     index: Index, model: str | None, templates: tuple[str, ...], device: str, precision: str,
-    threads: int | None, report: Report,
+    threads: int | None, report: Report, stack: ExitStack,
 ) -> Embed:  # fmt: skip
     """What gives vectors to words and pictures: the index's model, loaded when the first one comes."""
     encoder: Any = None
@@ -132,9 +133,12 @@ def _embedder(
         nonlocal encoder
         from mmr.compose.weighted import weighted
         from mmr.embed.pipeline import embed_records
+        from mmr.encoders import Closes
 
         if encoder is None:
             encoder = _load(index, model, device, precision, threads)
+            if isinstance(encoder, Closes):
+                stack.callback(encoder.close)
         return embed_records(
             records, encoder, queries=True, compose=weighted, templates=templates, reject=report
         )
@@ -182,3 +186,4 @@ def _write(answers: Iterable[Record], format_: str | None, output: str, vector_f
     with open_writer(output, format_, vector_format=vector_format) as writer:
         for record in answers:
             writer.write(record)
+            writer.flush()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks.measure import interleaved, report
+from tests.benchmarks.measure import interleaved, report, run
 
 pytestmark = pytest.mark.bench
 MMR = str(Path(sys.executable).parent / "mmr")
@@ -28,7 +28,7 @@ def big(tmp_path_factory):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     np.save(folder / "x.npy", vectors)
     np.save(folder / "q.npy", vectors[:1])
-    interleaved(0, f"{MMR} index -q {folder}/x.mmr {folder}/x.npy")
+    run(f"{MMR} index -q {folder}/x.mmr {folder}/x.npy")
     return folder
 
 
@@ -40,6 +40,10 @@ def test_first_hit_with_a_ready_vector(big):
                             ours.wall, peer.wall, 0.35) <= 0.35  # fmt: skip
 
 
+def test_first_hit_stays_under_150_megabytes_of_anonymous_memory(big):
+    run(f"ulimit -d 153600; {MMR} query {big}/x.mmr --from {big}/q.npy")
+
+
 def test_first_hit_of_a_text_query(big, tmp_path):
     torch = pytest.importorskip("torch", reason="the peer is `import torch`: pip install 'mmr[clip]'")
     from mmr.encoders import load, model_name
@@ -48,7 +52,7 @@ def test_first_hit_of_a_text_query(big, tmp_path):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.standard_normal((100_000, encoder.dim), dtype=np.float32))
     index = tmp_path / "x.mmr"
-    interleaved(0, f"{MMR} index -q {index} {tmp_path}/x.npy --model {model_name(encoder)}")
+    run(f"{MMR} index -q {index} {tmp_path}/x.npy --model {model_name(encoder)}")
     ours, peer = interleaved(
         7, [MMR, "query", str(index), "a red apple"], [sys.executable, "-c", "import torch"]
     )
