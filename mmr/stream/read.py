@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mmr.errors import BadDataError, BadItem, MissingInputError, Reject, shown
 from mmr.stream import text
 from mmr.stream.fields import bad, completed
+from mmr.stream.pipe import Pipe, Records
 from mmr.stream.records import Place, Record
 from mmr.stream.trec import is_run, run_records
 
@@ -34,21 +36,22 @@ KNOWN_FILES = (
 
 def read_records(
     sources: Sequence[str], *, reject: Reject, vectors: bool = True, eof: bool = False
-) -> Iterator[Record]:
+) -> Records:
     """Yield the records of files, one after the other; `-` is standard input.
 
     reject   gets every line that is no record; the others come through
     vectors  False leaves `vector`, `vectors` and `bindings` as they came, and needs no numpy
     eof      True yields eof records too; otherwise they are dropped
 
-    A record is there as soon as its line is. `id` is always filled in; in bare NPY it is the row's number,
-    from 0, counted through all files. Raises `MissingInputError` at once when a file is not there, and
-    `BadDataError` when one cannot be read as a whole.
+    A record is there as soon as its line is (see `batches`). `id` is always filled in; in bare NPY it is the
+    row's number, from 0, counted through all files. Raises `MissingInputError` at once when a file is not
+    there, and `BadDataError` when one cannot be read as a whole.
     """
     names = list(sources)
     for name in names:
         _check_there(name)
-    return _Reader(reject, vectors, eof).records(names)
+    reader = _Reader(reject, vectors, eof)
+    return Records(reader.records(names), reader.waits)
 
 
 def _check_there(name: str) -> None:
@@ -86,19 +89,27 @@ class _Reader:
         self.vectors = vectors
         self.eof = eof
         self.row = 0
+        self.pipe: Pipe | None = None
+
+    def waits(self) -> bool:
+        """Whether the next record would have to be waited for."""
+        return self.pipe is not None and self.pipe.waits()
 
     def records(self, names: list[str]) -> Iterator[Record]:
         for name in names:
             if name == "-":
                 with open(0, "rb", buffering=BUFFER, closefd=False) as file:
-                    yield from self._stream(file, "stdin", "-")
+                    regular = stat.S_ISREG(os.fstat(0).st_mode)
+                    self.pipe = None if regular else Pipe(0)
+                    yield from self._stream(self.pipe or file, "stdin", "-")
+                    self.pipe = None
             elif name.endswith(".npy") and _vectors_path(name).is_file():
                 yield from self._npy_file(name)
             else:
                 with open(name, "rb", buffering=BUFFER) as file:
                     yield from self._stream(file, shown(name), name)
 
-    def _stream(self, file: BinaryIO, source: str, name: str) -> Iterator[Record]:
+    def _stream(self, file: BinaryIO | Pipe, source: str, name: str) -> Iterator[Record]:
         """Tell the format by the first line that is not blank, and read on from there."""
         lines = _numbered(file, source)
         first = next(lines, None)
@@ -132,7 +143,7 @@ class _Reader:
             if self.eof or record.get("eof") is not True:
                 yield record
 
-    def _npy_stream(self, file: BinaryIO, start: bytes, source: str) -> Iterator[Record]:
+    def _npy_stream(self, file: BinaryIO | Pipe, start: bytes, source: str) -> Iterator[Record]:
         from mmr.stream.npy import piped_blocks
 
         held = bytearray(start)
@@ -198,7 +209,7 @@ def _vectors_path(name: str) -> Path:
     return vectors_path(name)
 
 
-def _numbered(file: BinaryIO, source: str) -> Iterator[tuple[int, bytes]]:
+def _numbered(file: BinaryIO | Pipe, source: str) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, numbered from 1, each as soon as it is there; a BOM is left out."""
     for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
         if number == 1 and line.startswith(b"\xef\xbb\xbf"):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
 from base64 import b64encode
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from mmr.errors import BadDataError, BadItem, MissingInputError, raise_item
+from mmr.stream.pipe import Pipe
 from mmr.stream.read import read_records
 from mmr.stream.records import dump
 from tests.stream.reading import given, read
@@ -214,6 +219,51 @@ def test_a_record_is_there_when_its_line_is() -> None:
             assert child.stdout.readline() == name + b"\n"  # a reader that waited for more would hang here
         child.stdin.close()
         assert child.wait(20) == 0
+
+
+def test_a_batch_is_given_out_before_the_next_record_is_waited_for() -> None:
+    code = (
+        "from mmr.errors import raise_item\nfrom mmr.stream.read import read_records\n"
+        "from mmr.stream.pipe import batches\n"
+        "for batch in batches(read_records(['-'], reject=raise_item), 4):\n"
+        "    print(*[record['id'] for record in batch], flush=True)\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None and child.stdout is not None
+        for sent, answers in ((b"ab", [b"a b"]), (b"c", [b"c"]), (b"defghi", [b"d e f g", b"h i"])):
+            child.stdin.write(b"".join(b'{"id":"%c"}\n' % name for name in sent))
+            child.stdin.flush()
+            assert [child.stdout.readline() for _ in answers] == [answer + b"\n" for answer in answers]
+        child.stdin.write(b'{"id":"last"}')
+        child.stdin.close()
+        assert child.stdout.read() == b"last\n"
+        assert child.wait(20) == 0
+
+
+CHUNKS = st.lists(st.binary(max_size=40).map(lambda data: data.replace(b"x", b"\n")), max_size=8)
+
+
+@hypothesis.given(CHUNKS, st.integers(1, 50))
+def test_a_pipe_is_read_as_a_file_is(chunks: list[bytes], limit: int) -> None:
+    data = b"".join(chunks)
+    ours, theirs = os.pipe()
+    os.write(theirs, data)
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0):
+        pipe = Pipe(ours)
+        head = pipe.readline(1 << 20)
+        start = pipe.read(limit)
+        rest = list(iter(lambda: pipe.readline(1 << 20), b""))
+    file = io.BytesIO(data)
+    assert (head, start, rest) == (file.readline(), file.read(limit), list(file))
+
+
+def test_a_line_without_an_end_is_cut() -> None:
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb", buffering=0), os.fdopen(theirs, "wb", buffering=0) as writer:
+        writer.write(b"x" * 1000)
+        assert Pipe(ours).readline(100) == b"x" * 1000
 
 
 def test_dump_writes_what_came(tmp_path: Path) -> None:
