@@ -39,6 +39,13 @@ class Commands(click.Group):
                 return command
         return None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a closed pipe ends it with status 0, where click itself would say 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            ctx.exit(status.DONE)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table's summaries; no command is imported."""
         with formatter.section("Commands"):
