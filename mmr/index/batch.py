@@ -100,7 +100,7 @@ class Terms:
             raise BadDataError(
                 f"{where(record)}: {what}", "Embed with the model of this index, or make another index."
             )
-        reject(bad(record, what, "Embed it again."))
+        reject(bad(record, what, "embed it with the model of this index"))
 
 
 def ready(records: Sequence[Fields], terms: Terms, dtype: str, reject: Reject) -> Ready:
@@ -133,7 +133,7 @@ def ready(records: Sequence[Fields], terms: Terms, dtype: str, reject: Reject) -
     if usable.all():
         return Ready(fitting, stored)
     for i in np.flatnonzero(~usable):
-        reject(bad(fitting[i], _why(norms[i]), "Embed it again."))
+        reject(bad(fitting[i], _why(norms[i]), "embed it again"))
     return Ready([fitting[i] for i in np.flatnonzero(usable)], stored[usable])
 
 

@@ -63,6 +63,12 @@ class Opened(NamedTuple):
     connection: sqlite3.Connection
     copy: tempfile.TemporaryDirectory[str] | None = None
 
+    def close(self) -> None:
+        """Close the connection and remove the copy."""
+        self.connection.close()
+        if self.copy is not None:
+            self.copy.cleanup()
+
 
 def catalogue_path(index: Path) -> Path:
     """Where the catalogue of an index folder is."""

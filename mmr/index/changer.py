@@ -69,7 +69,7 @@ class Changer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._opened is not None:
-            self._opened.connection.close()
+            self._opened.close()
         if self._lock is not None:
             self._lock.release()
 

@@ -57,8 +57,8 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        opened = catalogue.open_reader(path)
-        self._connection, self._copy = opened
+        self._opened = catalogue.open_reader(path)
+        self._connection = self._opened.connection
         self._segments: list[Segment] | None = None
         self._columns: dict[int, list[str]] = {}
         try:
@@ -85,10 +85,8 @@ class Index:
 
     def close(self) -> None:
         """Let go of the catalogue; arrays of segments that are still in use stay valid."""
-        self._connection.close()
+        self._opened.close()
         self._segments = None
-        if self._copy is not None:
-            self._copy.cleanup()
 
     def rest(self) -> None:
         """Let go of the state that is pinned, so that nothing at all is held while the caller waits."""

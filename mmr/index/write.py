@@ -78,7 +78,7 @@ def delete(
     Raises `MissingInputError` where there is no index.
     """
     folder = Path(path)
-    catalogue.open_reader(folder).connection.close()
+    catalogue.open_reader(folder).close()
     with Changer(folder, wait=wait, dry_run=dry_run) as changer:
         chunk: list[str] = []
         for name in ids:
@@ -124,11 +124,11 @@ class Upserter(Changer):
         """Take one record; commits when a batch is full or a minute old."""
         name = record.get("id")
         if not isinstance(name, str) or not name:
-            self._reject(bad(record, "it has no id", 'Give it an "id", a string.'))
+            self._reject(bad(record, "it has no id", 'give it an "id", a string'))
             return
         vector = record.get("vector")
         if vector is None and record.get("keep") is not True:
-            self._reject(bad(record, "it has no vector", "Embed it first: mmr embed."))
+            self._reject(bad(record, "it has no vector", "embed it first: mmr embed"))
             return
         if vector is not None:
             self._check_model(record)
@@ -159,7 +159,7 @@ class Upserter(Changer):
                 with translated(self.path):
                     made = catalogue.is_made(opened.connection)
                     meta = catalogue.read_meta(opened.connection, self.path) if made else None
-                opened.connection.close()
+                opened.close()
             model, dim = (meta.model, meta.dim) if meta is not None else (None, None)
             self._terms = Terms(self.path, model, dim, self._declared)
         return self._terms

@@ -1,0 +1,272 @@
+"""`mmr index`: vectors in, an index kept up to date; inspect, check, dump."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmr.cli import options, status
+from mmr.cli.report import Report
+from mmr.errors import BadItem, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mmr.errors import Reject
+    from mmr.index.changer import Counts
+    from mmr.stream.records import Record
+
+MAX_DELETE = 0.5
+
+
+@click.command("index")
+@click.argument("index", metavar="INDEX")
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+@click.option("--kind", metavar="KIND", help="Of a new index, or with --rebuild of this one: "
+              "flat:dtype=float16, hnsw:m=32.  [default: flat]")  # fmt: skip
+@click.option("--model", metavar="SPEC", help="The encoder that vectors without a model are of.")
+@click.option(
+    "--delete", "do_delete", is_flag=True, help="Delete the items named: ids, one a line, or records."
+)
+@click.option("--sync", "do_sync", is_flag=True, help="After the stream's end delete what it did not name.")
+@click.option(
+    "--dry-run", is_flag=True, help="Write nothing; say what would be done, and print ids that would go."
+)
+@click.option("--max-delete", type=click.FloatRange(0, 1), metavar="SHARE", help="With --sync, the share of "
+              f"the items under the roots that may go.  [default: {MAX_DELETE:g}]")  # fmt: skip
+@click.option("--info", "do_info", is_flag=True, help="Say what the index is.")
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), metavar="NAME",
+              help="Of --info: table or json.  [default: table on a terminal, else json]")  # fmt: skip
+@click.option("--list", "do_list", is_flag=True, help="Print the ids of all items.")
+@click.option("--get", "names", multiple=True, metavar="ID", help="Print an item as a record (repeatable).")
+@click.option(
+    "--check", "do_check", is_flag=True, help="Read every byte; status 1 where something is damaged."
+)
+@click.option("--rebuild", "do_rebuild", is_flag=True, help="Build graphs anew from the vectors.")
+@click.option("--compact", "do_compact", is_flag=True, help="Merge all into one segment without dead rows.")
+@click.option("--dump", "do_dump", is_flag=True, help="Write all items as records that an index takes back.")
+@click.option("--wait", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="SECONDS",
+              help="How long to wait while another process writes the index.")  # fmt: skip
+@options.vector_format
+@options.output
+@options.reports("index")
+def command(
+    report: Report, index: str, files: tuple[str, ...], kind: str | None, model: str | None, do_delete: bool,
+    do_sync: bool, dry_run: bool, max_delete: float | None, do_info: bool, format_: str | None, do_list: bool,
+    names: tuple[str, ...], do_check: bool, do_rebuild: bool, do_compact: bool, do_dump: bool, wait: float,
+    vector_format: str, output: str,
+) -> int | None:  # fmt: skip
+    """Put vectors into an index, and look after it.
+
+    Reads records with vectors from the files named, else from stdin, and stores them in the folder INDEX.
+    A record whose id is there already replaces its item.
+
+    \b
+    Examples:
+      mmr embed pics/ | mmr index pics.mmr
+      mmr embed pics/ --skip-indexed pics.mmr | mmr index pics.mmr --sync
+      mmr query pics.mmr "blurred" --format ids | mmr index pics.mmr --delete
+      mmr index a.mmr --dump | mmr index b.mmr
+    """
+    verbs = {"delete": do_delete, "sync": do_sync, "info": do_info, "list": do_list, "get": bool(names),
+             "check": do_check, "rebuild": do_rebuild, "compact": do_compact, "dump": do_dump}  # fmt: skip
+    given = [name for name, wanted in verbs.items() if wanted]
+    if len(given) > 1:
+        raise click.UsageError(f"--{given[0]} and --{given[1]}: one at a time.")
+    verb = given[0] if given else None
+    _check_together(verb, files, kind, model, dry_run, max_delete, format_, wait, output, vector_format)
+    if verb == "info":
+        _info(index, format_)
+    elif verb == "list":
+        _list(index, report)
+    elif verb in ("get", "dump"):
+        _records_out(index, names, output, vector_format)
+    elif verb == "check":
+        return _check(index, report)
+    elif verb == "rebuild":
+        _rebuild(index, kind, wait, report)
+    elif verb == "compact":
+        _compact(index, wait, report)
+    elif verb == "delete":
+        _delete(index, options.reads_stdin(files, "FILE"), wait, dry_run, report)
+    else:
+        sources = options.reads_stdin(files, "FILE")
+        share = MAX_DELETE if max_delete is None else max_delete
+        _take(index, sources, kind, model, wait, dry_run, report, share if verb == "sync" else None)
+    return None
+
+
+def _check_together(
+    verb: str | None, files: tuple[str, ...], kind: str | None, model: str | None, dry_run: bool,
+    max_delete: float | None, format_: str | None, wait: float, output: str, vector_format: str,
+) -> None:  # fmt: skip
+    """Refuse options that would do nothing beside the one that says what to do."""
+    upserts = verb in (None, "sync")
+    writes_records = verb in ("get", "dump")
+    useless = {
+        "FILE": bool(files) and not (upserts or verb == "delete"),
+        "--kind": kind is not None and not (upserts or verb == "rebuild"),
+        "--model": model is not None and not upserts,
+        "--dry-run": dry_run and not (upserts or verb == "delete"),
+        "--max-delete": max_delete is not None and verb != "sync",
+        "--format": format_ is not None and verb != "info",
+        "--wait": wait > 0 and not (upserts or verb in ("delete", "rebuild", "compact")),
+        "--output": output != "-" and not writes_records,
+        "--vector-format": vector_format != "list" and not writes_records,
+    }
+    for name, is_useless in useless.items():
+        if is_useless:
+            beside = f"with --{verb}" if verb else "without --sync" if name == "--max-delete" else "here"
+            raise click.UsageError(f"{name} does nothing {beside}.")
+
+
+def _take(
+    index: str, sources: tuple[str, ...], kind: str | None, model: str | None, wait: float, dry_run: bool,
+    report: Report, max_delete: float | None,
+) -> None:  # fmt: skip
+    """Upsert a stream; with `max_delete` also make the index follow it."""
+    from pathlib import Path
+
+    from mmr.index import catalogue, upsert
+    from mmr.stream.read import read_records
+
+    declared = _declared(index, model)
+    with report.progress("items") as advance:
+        if max_delete is None:
+            counts = upsert(index, read_records(sources, reject=report), reject=report, model=declared,
+                            kind=kind, wait=wait, dry_run=dry_run, tick=advance)  # fmt: skip
+        else:
+            from mmr.index.sync import sync
+
+            def read(reject: Reject) -> Iterable[Record]:
+                return read_records(sources, reject=reject, eof=True)
+
+            going = click.echo if dry_run else None
+            counts = sync(index, read, reject=report, model=declared, kind=kind, wait=wait,
+                          dry_run=dry_run, max_delete=max_delete, going=going, tick=advance)  # fmt: skip
+    if not dry_run and not catalogue.exists(Path(index)):
+        report.note(f"nothing to store came in, so {shown(index)} was not made.")
+    _close(counts, dry_run, report)
+
+
+def _declared(index: str, model: str | None) -> str | None:
+    """The full name of the model that --model says vectors without one are of."""
+    if model is None:
+        return None
+    from pathlib import Path
+
+    from mmr.encoders import load, model_name, resolve
+    from mmr.index import catalogue, open_index
+
+    if "#" in model:
+        return model
+    spec = resolve(model)
+    if catalogue.exists(Path(index)):
+        with open_index(index) as opened:
+            known = opened.meta.model
+        if known is not None and known.rpartition("#")[0] == spec:
+            return known
+    return model_name(load(spec))
+
+
+def _delete(index: str, sources: tuple[str, ...], wait: float, dry_run: bool, report: Report) -> None:
+    from mmr.index import delete
+    from mmr.index.names import read_ids
+
+    counts = delete(index, read_ids(sources, reject=report), wait=wait, dry_run=dry_run)
+    if counts.unknown:
+        report.note(f"{counts.unknown:,} of the ids named are not in {shown(index)}.")
+    _close(counts, dry_run, report)
+
+
+def _close(counts: Counts, dry_run: bool, report: Report) -> None:
+    """Say what was done, in the one line with which long work ends."""
+    if counts.again:
+        report.note(f"{counts.again:,} items came more than once; the last of each was taken.")
+    if dry_run:
+        report.note("a dry run: nothing was written. It would be:")
+    report.summary(new=counts.new, changed=counts.changed, kept=counts.kept, gone=counts.gone)
+
+
+def _check(index: str, report: Report) -> int:
+    from mmr.index.check import check
+
+    damage = check(index)
+    for sentence in damage:
+        report.say(f"{shown(index)}: {sentence}")
+    if not damage:
+        report.note(f"{shown(index)} is sound.")
+    return status.NO if damage else status.DONE
+
+
+def _rebuild(index: str, kind: str | None, wait: float, report: Report) -> None:
+    from mmr.index.check import rebuild
+
+    meta = rebuild(index, kind=kind, wait=wait)
+    params = ",".join(f"{name}={value}" for name, value in meta.params.items())
+    report.note(f"{shown(index)} is of the kind {meta.kind}:{params}, {meta.count:,} items.")
+
+
+def _compact(index: str, wait: float, report: Report) -> None:
+    from mmr.index.check import compact
+
+    before, after = compact(index, wait=wait)
+    report.note(f"{shown(index)} had {before:,} bytes and has {after:,}.")
+
+
+def _list(index: str, report: Report) -> None:
+    from mmr.index import open_index
+
+    with open_index(index) as opened:
+        for name in opened.all_ids():
+            if "\n" in name:
+                what = "the id holds a line break, and --list writes one id a line"
+                report(BadItem(shown(name), what, "use --dump", stage="read", record={"id": name}))
+            else:
+                click.echo(name)
+
+
+def _records_out(index: str, names: tuple[str, ...], output: str, vector_format: str) -> None:
+    """Write the items named, or all, as records with their vectors."""
+    from mmr.index import open_index
+    from mmr.stream.write import open_writer
+
+    with open_index(index) as opened:
+        items = [opened.get(name) for name in names] if names else opened.items()
+        with open_writer(output, "jsonl", vector_format=vector_format) as writer:
+            for item in items:
+                writer.write(item)
+
+
+def _info(index: str, format_: str | None) -> None:
+    from mmr.index import open_index
+    from mmr.index.check import describe
+
+    with open_index(index) as opened:
+        facts = describe(opened)
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    if format_ == "json" or (format_ is None and not terminal):
+        from mmr.stream.records import dump
+
+        click.echo(dump(facts), nl=False)
+    else:
+        _table(facts)
+
+
+def _table(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key}={one}" for key, one in value.items())
+        elif isinstance(value, list):
+            value = "\n".join(value)
+        elif isinstance(value, int):
+            value = f"{value:,}"
+        table.add_row(Text(name.replace("_", " "), style="bold"), Text("unknown" if value is None else value))
+    Console().print(table)

@@ -1,0 +1,170 @@
+"""Look an index over: every byte of its files, and whether catalogue and files agree; repair; describe."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mmr.errors import BadDataError, UsageError, shown
+from mmr.index import catalogue, merge
+from mmr.index.catalogue import ROW_BITS, Meta, place, translated
+from mmr.index.changer import Changer
+from mmr.index.reader import Index
+from mmr.index.segments import file_sha256, live_rows, map_vectors
+from mmr.index.table import parse
+
+FROM_PICTURES = "embed its pictures again, or restore it from a copy"
+
+
+def check(path: str | os.PathLike[str]) -> list[str]:
+    """Return what is damaged, one sentence each; an empty list for a sound index.
+
+    Reads every file whole. Raises `MissingInputError` where there is no index.
+    """
+    folder = Path(path)
+    try:
+        for _ in range(3):
+            found, stale = _checked(folder)
+            if not stale:
+                break
+    except BadDataError as error:
+        return [error.what]
+    return found
+
+
+def _checked(folder: Path) -> tuple[list[str], bool]:
+    """The damage of one committed state, and whether a writer changed the index meanwhile."""
+    opened = catalogue.open_reader(folder)
+    try:
+        with translated(folder):
+            opened.connection.execute("BEGIN")
+            meta = catalogue.read_meta(opened.connection, folder)
+            number = catalogue.change_number(opened.connection)
+            found = [*_database(opened.connection), *_files(opened.connection, folder),
+                     *_segments(opened.connection, folder, meta)]  # fmt: skip
+            opened.connection.execute("ROLLBACK")
+            return found, bool(found) and catalogue.change_number(opened.connection) != number
+    finally:
+        opened.close()
+
+
+def _database(connection: sqlite3.Connection) -> Iterator[str]:
+    for (line,) in connection.execute("PRAGMA integrity_check(10)"):
+        if line != "ok":
+            yield f"{catalogue.CATALOGUE}: {line}"
+
+
+def _files(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:
+    rows = connection.execute("SELECT name, size, sha256 FROM files ORDER BY segment, name").fetchall()
+    for name, size, sha256 in rows:
+        cure = FROM_PICTURES if name.endswith(".npy") else "--rebuild makes it anew"
+        try:
+            with open(folder / name, "rb") as file:
+                found = os.fstat(file.fileno()).st_size
+                if found != size:
+                    yield f"{name} has {found:,} bytes, and {size:,} were written: {cure}"
+                elif file_sha256(file) != sha256:
+                    yield f"{name} is not what was written (another SHA-256): {cure}"
+        except OSError as error:
+            yield f"{name}: {error.strerror}: {cure}"
+
+
+def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Iterator[str]:
+    """Whether rows, ids, dead rows and items of every segment fit together."""
+    files = {row[0] for row in connection.execute("SELECT name FROM files")}
+    statement = "SELECT number, rows, dead_rows, dead, ids FROM segments ORDER BY number"
+    numbers = []
+    for number, rows, dead_rows, dead, ids in connection.execute(statement).fetchall():
+        numbers.append(number)
+        name = f"seg-{number}.npy"
+        if name not in files:
+            yield f"segment {number} names no file of vectors: {FROM_PICTURES}"
+        elif (folder / name).is_file():
+            try:
+                map_vectors(folder / name, rows, meta.dim, meta.dtype)
+            except (BadDataError, ValueError, OSError) as error:
+                yield f"{name}: {error}"
+        live = live_rows(dead, rows)
+        if rows - int(live.sum()) != dead_rows:
+            yield f"segment {number}: {dead_rows:,} dead rows are counted, {rows - int(live.sum()):,} marked"
+        column = orjson.loads(ids)
+        if len(column) != rows:
+            yield f"segment {number} has {rows:,} rows and {len(column):,} ids"
+            continue
+        between = (place(number, 0), place(number + 1, 0))
+        items = connection.execute("SELECT place, id FROM items WHERE place >= ? AND place < ?", between)
+        found = {key & ((1 << ROW_BITS) - 1): name for key, name in items}
+        expected = {row: column[row] for row in live.nonzero()[0].tolist()}
+        wrong = len(expected.items() ^ found.items())
+        if wrong:
+            yield f"segment {number}: {wrong:,} items do not fit its rows"
+    marks = ",".join("?" * len(numbers))
+    lost = connection.execute(
+        f"SELECT count(*) FROM items WHERE place >> {ROW_BITS} NOT IN ({marks})", numbers
+    ).fetchone()[0]
+    if lost:
+        yield f"{lost:,} items belong to no segment"
+
+
+def rebuild(path: str | os.PathLike[str], *, kind: str | None = None, wait: float = 0.0) -> Meta:
+    """Build every structure anew from the vectors, for another kind if one is named; returns what it is now.
+
+    Raises `MissingInputError` where there is no index, `BusyError` when another writer holds the lock.
+    """
+    with _writer(path, wait) as changer:
+        assert changer.meta is not None
+        row, params = parse(kind) if kind is not None else (None, changer.meta.params)
+        meta = replace(changer.meta, kind=row.name if row else changer.meta.kind, params=params)
+        with translated(changer.path):
+            merge.rebuild(changer, meta)
+        return meta
+
+
+def compact(path: str | os.PathLike[str], *, wait: float = 0.0) -> tuple[int, int]:
+    """Merge all segments into one without dead rows; returns how many bytes the index had and has.
+
+    Raises `MissingInputError` where there is no index, `BusyError` when another writer holds the lock.
+    """
+    folder = Path(path)
+    with _writer(path, wait) as changer:
+        before = disk_bytes(folder)
+        with translated(folder):
+            merge.compact(changer)
+    return before, disk_bytes(folder)
+
+
+def _writer(path: str | os.PathLike[str], wait: float) -> Changer:
+    """A writer of an index that must be there, with its lock taken."""
+    folder = Path(path)
+    catalogue.open_reader(folder).close()
+    changer = Changer(folder, wait=wait)
+    changer.open()
+    if changer.meta is None:
+        changer.__exit__(None, None, None)
+        raise UsageError(f"{shown(str(folder))} is empty.", "Put vectors into it first.")
+    return changer
+
+
+def disk_bytes(folder: Path) -> int:
+    """The bytes of all files of an index."""
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
+def describe(index: Index) -> dict[str, Any]:
+    """Return what there is to know of an index, as JSON would hold it."""
+    segments = index.segments()
+    rows = sum(segment.rows for segment in segments)
+    meta = index.meta
+    return {
+        "path": str(index.path), "model": meta.model, "dim": meta.dim, "kind": meta.kind,
+        "params": meta.params, "items": meta.count, "segments": len(segments), "dead_rows": rows - meta.count,
+        "structures": sum(segment.structure is not None for segment in segments),
+        "bases": sorted(index.bases.folders.values()), "bytes": disk_bytes(index.path),
+        "format": catalogue.FORMAT,
+    }  # fmt: skip

@@ -1,0 +1,182 @@
+"""Make an index follow a stream that names everything under some roots: upsert, then delete what is gone."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmr.errors import BadDataError, BadItem, Reject, StreamError, UsageError, shown
+from mmr.index import catalogue
+from mmr.index.bases import absolute
+from mmr.index.batch import Fields
+from mmr.index.catalogue import translated
+from mmr.index.changer import Counts
+from mmr.index.items import SAME_AS_ID
+from mmr.index.write import Tick, Upserter
+
+NOT_DELETED = "Nothing was deleted; what came was stored."
+
+Read = Callable[[Reject], Iterable[Fields]]
+Going = Callable[[str], None]
+
+
+def sync(
+    path: str | os.PathLike[str], read: Read, *, reject: Reject, model: str | None = None,
+    kind: str | None = None, wait: float = 0.0, dry_run: bool = False, max_delete: float = 0.5,
+    going: Going | None = None, tick: Tick | None = None,
+) -> Counts:  # fmt: skip
+    """Upsert a stream, then delete the items whose pictures lie under its roots and were not named.
+
+    read        gives the records, eof records included, and reports those that cannot be read
+    max_delete  the share (0 to 1) of the items under the roots that may go
+    going       is told the id of every item that goes, before anything is refused
+
+    The deletions are one last transaction. Raises `StreamError` for a stream that does not end with an eof
+    record whose count fits, `UsageError` for an eof without roots, and `BadDataError` where a root is
+    suddenly empty or more than `max_delete` would go; nothing is deleted then.
+    """
+    watch = Watch(reject)
+    with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run) as changer:
+        changer.take(watch.records(read(watch.reject)), tick)
+        watch.finish()
+        if catalogue.exists(Path(path)) and changer.open() and changer.meta is not None:
+            with translated(changer.path):
+                found = _held(changer, watch)
+            for name in found.names:
+                if going is not None:
+                    going(name)
+            _refuse(changer, found, max_delete)
+            changer.delete_places(found.places)
+        changer.settle()
+    return changer.counts
+
+
+class Watch:
+    """Notes what a stream names, and whether it came whole.
+
+    ids, paths  every id and every picture's absolute path that the stream named
+    roots       the absolute paths that it walked, of all its eof records
+    """
+
+    def __init__(self, reject: Reject) -> None:
+        self._reject = reject
+        self._since_eof = 0
+        self.ids: set[str] = set()
+        self.paths: set[str] = set()
+        self.roots: list[str] = []
+        self.ends = 0
+
+    def reject(self, item: BadItem) -> None:
+        """Report a record that could not be read; where it says who it is, it still counts as named."""
+        record = item.record or {}
+        if isinstance(record.get("id"), str) or isinstance(record.get("image"), str):
+            self._name(record)
+        self._reject(item)
+
+    def records(self, stream: Iterable[Fields]) -> Iterator[Fields]:
+        """Pass on the records of a stream without its eof records, which are checked."""
+        for record in stream:
+            if record.get("eof") is True:
+                self._end(record)
+            else:
+                self._name(record)
+                yield record
+
+    def _name(self, record: Fields) -> None:
+        self._since_eof += 1
+        name, image, base = record.get("id"), record.get("image"), record.get("base")
+        if isinstance(name, str):
+            self.ids.add(name)
+        if isinstance(image, str):
+            path = absolute(base if isinstance(base, str) else None, image)
+            if path is not None:
+                self.paths.add(path)
+
+    def _end(self, record: Fields) -> None:
+        roots, items = record.get("roots"), record.get("items")
+        if not isinstance(roots, list) or not all(isinstance(r, str) and r.startswith("/") for r in roots):
+            raise UsageError(
+                "--sync needs a stream that says which folders it walked, and this one's eof has no roots",
+                "Make it with `mmr embed --skip-indexed INDEX FOLDER...` or `mmr embed --eof FOLDER...`.",
+            )
+        if items != self._since_eof:
+            raise StreamError(
+                f"the stream says that it has {shown(str(items))} items, and {self._since_eof:,} were read",
+                NOT_DELETED,
+            )
+        self.roots += [absolute("/", root) or root for root in roots]
+        self._since_eof = 0
+        self.ends += 1
+
+    def finish(self) -> None:
+        """Raise `StreamError` when the stream broke off before its eof record."""
+        if self.ends == 0 or self._since_eof:
+            raise StreamError(
+                f"the stream broke off: no eof record after its last {self._since_eof:,} items", NOT_DELETED
+            )
+
+
+class Found:
+    """Items under the roots: how many each root has, how many of them go, and which."""
+
+    def __init__(self) -> None:
+        self.held: Counter[str] = Counter()
+        self.gone: Counter[str] = Counter()
+        self.places: list[int] = []
+        self.names: list[str] = []
+        self.total = 0
+
+
+def _held(changer: Upserter, watch: Watch) -> Found:
+    """Find the items under the roots, and those that the stream did not name."""
+    found = Found()
+    roots = [(root, under(root)) for root in dict.fromkeys(watch.roots)]
+    statement = "SELECT place, id, image, base FROM items WHERE image IS NOT NULL ORDER BY place"
+    rows: Iterable[Sequence[Any]] = changer.connection.execute(statement)
+    for key, name, image, base in rows:
+        path = changer.bases.path(base, name if image == SAME_AS_ID else image)
+        if path is None:
+            continue
+        mine = [root for root, starts in roots if path == root or path.startswith(starts)]
+        if not mine:
+            continue
+        found.total += 1
+        found.held.update(mine)
+        if path not in watch.paths and name not in watch.ids:
+            found.gone.update(mine)
+            found.places.append(key)
+            found.names.append(name)
+    return found
+
+
+def under(root: str) -> tuple[str, ...]:
+    """The beginnings of paths that lie under a root: below a folder, or inside a tar.
+
+    >>> under("/pics"), under("/a.tar")
+    (('/pics/',), ('/a.tar/', '/a.tar#'))
+    """
+    below = root if root.endswith("/") else root + "/"
+    return (below, f"{root}#") if root.endswith(".tar") else (below,)
+
+
+def _refuse(changer: Upserter, found: Found, max_delete: float) -> None:
+    """Raise `BadDataError` where so much would go that something else is probably wrong."""
+    going = len(found.places)
+    if not going or max_delete >= 1:
+        return
+    name = shown(str(changer.path))
+    fix = f"{NOT_DELETED} --dry-run lists the items; if they are really gone, say --max-delete 1."
+    for root, held in found.held.items():
+        if found.gone[root] == held:
+            raise BadDataError(
+                f"{name} has {held:,} items under {shown(root)}, and the stream named none of them", fix
+            )
+    before = found.total - (0 if changer.dry_run else changer.counts.new)
+    if going > max_delete * before:
+        raise BadDataError(
+            f"{going:,} of the {before:,} items that {name} had under the roots would go, "
+            f"more than the share {max_delete:g} that --max-delete allows", fix,
+        )  # fmt: skip
