@@ -89,7 +89,7 @@ def score_words(score: Any) -> str:
     >>> score_words(0.31209), score_words(2.5e9), score_words(None)
     ('0.3121', '2.5000e+09', '-')
     """
-    if type(score) not in (int, float) or math.isnan(score):
+    if isinstance(score, bool) or not hasattr(score, "__float__") or math.isnan(score):
         return "-"
     return f"{score:.4f}" if abs(score) < 1e6 else f"{score:.4e}"
 
