@@ -57,7 +57,7 @@ def _write_page(records: Iterator[Record], html: str, title: str, side: int, rep
     """Write the page as a whole or not at all, and say what it holds and how big it is."""
     from pathlib import Path
 
-    from mmr.pictures import thumbnail
+    from mmr.pictures.thumbnails import thumbnail
     from mmr.show.page import write_page
     from mmr.stream.write import opened
 
