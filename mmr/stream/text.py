@@ -40,8 +40,7 @@ def _why(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, str]:
     after = line[len(line.decode()[: error.pos].encode()) :].lstrip(b"- ")
     if after.startswith((b"NaN", b"Inf", b"nan", b"inf")):
         return "NaN and Infinity are not JSON", "leave the field out, or write null"
-    reason = error.msg.partition(":")[0]
-    return f"not JSON ({reason} at column {error.colno})", "write one object a line, as `jq -c .` does"
+    return f"not JSON (column {error.colno})", "write one object a line, as `jq -c .` does"
 
 
 def is_header(line: bytes) -> bool:
