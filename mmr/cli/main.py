@@ -79,6 +79,7 @@ def print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 
 @click.group(
     cls=Commands,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="`mmr COMMAND --help` shows a command's options; `man mmr` tells more.",
 )
@@ -97,6 +98,9 @@ def cli(ctx: click.Context, verbose: bool, debug: bool) -> None:
       mmr query pics.mmr --image pics/apple.png | mmr show --html out.html
     """
     ctx.obj = debug
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(status.USAGE)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
