@@ -236,11 +236,11 @@ class Exchange:
         """Send, receive, and yield in the order of the requests."""
         try:
             while True:
+                while self._order and self._order[0] in self._done:
+                    yield self._done.pop(self._order.popleft())
                 self._take()
                 if not self._order:
                     return
-                while self._order and self._order[0] in self._done:
-                    yield self._done.pop(self._order.popleft())
                 self._send()
                 if self._out:
                     try:
