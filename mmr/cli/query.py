@@ -84,7 +84,9 @@ def command(
             queries = read_records(read, reject=report)
         else:
             queries = _typed(words, images)
-        answers = answer(opened, queries, embed, wanted, reject=report, model=_declared(opened, model))
+        answers = answer(
+            opened, queries, embed, wanted, reject=report, model=_declared(opened, model), pinned=all_items
+        )
         _write(_counted(answers, wanted.min_score, report), format_, output, vector_format)
 
 

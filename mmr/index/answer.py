@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmr.errors import BadItem, Reject, shown
 from mmr.index.search import Wanted, search
+from mmr.stream.pipe import batches
 from mmr.stream.records import Record, add_step, check_model
 
 if TYPE_CHECKING:
@@ -22,24 +22,29 @@ Embed = Callable[[Iterable[Record]], Iterator[Record]]
 
 def answer(
     index: Index, queries: Iterable[Record], embed: Embed, wanted: Wanted, *,
-    reject: Reject, model: str | None = None, batch: int = BATCH,
+    reject: Reject, model: str | None = None, pinned: bool = False,
 ) -> Iterator[Record]:  # fmt: skip
     """Yield each query with its `hits`, in order; a bad query goes to `reject` and is left out.
 
-    embed  gives vectors to records that have none (words, a picture, or both)
-    model  the model of vectors that name none, or None
+    embed   gives vectors to records that have none (words, a picture, or both)
+    model   the model of vectors that name none, or None
+    pinned  stay with one state of the index; otherwise each batch sees the newest, and none is held while
+            the next one is waited for
 
     Raises `BadDataError` when a vector of another model, or of no stated model, meets the index.
     """
     seen: set[str] = set()
-    stream = iter(queries)
-    while chunk := list(islice(stream, batch)):
+    for chunk in batches(queries, BATCH):
+        if not pinned:
+            index.refresh()
         fresh = [query for query in chunk if _is_new(query, seen, reject)]
         ready = [query for query in _embedded(index, fresh, embed, model) if _fits(index, query, reject)]
         for query, hits in zip(ready, search(index, ready, wanted), strict=True):
             add_step(query, f"query {shown(index.path.name)} k={wanted.k}")
             query["hits"] = hits
             yield query
+        if not pinned:
+            index.rest()
 
 
 def items_as_queries(index: Index) -> Iterator[Record]:
@@ -54,7 +59,7 @@ def items_as_queries(index: Index) -> Iterator[Record]:
 def _is_new(query: Record, seen: set[str], reject: Reject) -> bool:
     if query["id"] in seen:
         what = f"a second query with the id {shown(query['id'])!r}"
-        reject(BadItem(str(query.place), what, "Give each query its own id.", stage="search", record=query))
+        reject(BadItem(str(query.place), what, "give each query its own id", stage="search", record=query))
         return False
     seen.add(query["id"])
     return True
@@ -97,10 +102,10 @@ def _fits(index: Index, query: Record, reject: Reject) -> bool:
         what = (
             f"has {found!r}, which this index does not answer" if found else "has no vector, words or picture"
         )
-        fix = 'Give it a "vector", "text" or "image".'
+        fix = 'give it a "vector", "text" or "image"'
     elif len(vector) != index.meta.dim:
         what = f"{len(vector)} dimensions, but {index.path.name} has {index.meta.dim}"
-        fix = "Embed it with the index's model."
+        fix = "embed it with the index's model"
     elif not query.get("unit", True):
         return True
     else:
@@ -109,6 +114,6 @@ def _fits(index: Index, query: Record, reject: Reject) -> bool:
             if abs(norm - 1) > 1e-3:
                 query["vector"] = (vector / norm).astype(np.float32)
             return True
-        what, fix = "a vector of zeros has no direction", "Embed it again."
+        what, fix = "a vector of zeros has no direction", "embed it again"
     reject(BadItem(where, what, fix, stage="search", record=query))
     return False
