@@ -24,4 +24,5 @@ def weighted(
     """
     mixed = (1 - weight) * images.astype(np.float64) + weight * texts.astype(np.float64)
     norms = np.linalg.norm(mixed, axis=1, keepdims=True)
-    return np.divide(mixed, norms, out=np.zeros_like(mixed), where=norms > 0).astype(np.float32)
+    np.divide(mixed, norms, out=mixed, where=norms > 0)
+    return mixed.astype(np.float32)
