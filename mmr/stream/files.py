@@ -29,15 +29,19 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     (`/dev/stdout`, a named pipe) is written directly. Raises `OutputError` where it cannot be made.
     """
     target = Path(path)
+    direct: BinaryIO | None = None
     try:
         if target.exists() and not target.is_file():
-            with open(target, "wb") as direct:
-                yield direct
-            return
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
+            direct = open(target, "wb")  # noqa: SIM115 - closed below
+        else:
+            handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
     except OSError as error:
         where = shown(str(target))
         raise OutputError(f"cannot write {where}: {error.strerror}", "Name another place with -o.") from error
+    if direct is not None:
+        with direct:
+            yield direct
+        return
     temporary = Path(name)
     try:
         with open(handle, "wb") as file:
