@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PREFIX = "open_clip:"
 FORM = "Write open_clip:MODEL/PRETRAINED or open_clip:MODEL@FILE.safetensors."
 PROBES = ("a photo of a cat", "Two RED apples, half-eaten!", "naïve café №5", "東京の夜 🌃", "it's <b>42</b>")
+UNFIT = (RuntimeError, AssertionError, LookupError, ValueError, TypeError, AttributeError, EOFError)
 PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
@@ -116,11 +117,12 @@ def build(
 ) -> torch.nn.Module:
     """Build the architecture and read the weights into it; raises `BadDataError` when they do not fit."""
     import pickle
+    import warnings
 
     from safetensors import SafetensorError
 
     try:
-        with torch_setup.initial_values_left_out():
+        with warnings.catch_warnings(action="ignore"), torch_setup.initial_values_left_out():
             model: torch.nn.Module = open_clip.create_model(
                 name, pretrained=str(file), precision=precision, device=device,
                 force_quick_gelu=bool(row.get("quick_gelu")),
@@ -130,7 +132,7 @@ def build(
         raise UnavailableError(
             f"the architecture {name} needs the package {error.name}", f"Run `pip install {error.name}`."
         ) from error
-    except (RuntimeError, SafetensorError, pickle.UnpicklingError, KeyError, EOFError, ValueError) as error:
+    except (SafetensorError, pickle.UnpicklingError, *UNFIT) as error:
         what = f"{file} holds no weights for {name}: {weights.first_line(error)}"
         raise BadDataError(what, "Name the architecture that the file was made with.") from error
     return model.eval().requires_grad_(False)

@@ -124,7 +124,7 @@ def file_hash(path: Path) -> str:
     status = file.stat()
     now = {"path": str(file), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
     note = cache_folder() / "weights" / f"{hashlib.sha256(os.fsencode(file)).hexdigest()[:32]}.json"
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError, AttributeError, TypeError):
         noted = json.loads(note.read_bytes())
         known = noted.pop("sha256", None)
         if noted == now and isinstance(known, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,3 +39,27 @@ def random_weights(open_clip, tmp_path_factory):
         return file
 
     return write
+
+
+TOWER = {"width": 64, "layers": 2, "vocab_size": 49408, "context_length": 77, "heads": 2}
+SIGHT = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16, "head_width": 32}
+ARCHITECTURES = {
+    "toy": {"text_cfg": TOWER},
+    "toy-quick": {"text_cfg": TOWER, "quick_gelu": True},
+    "toy-custom": {"text_cfg": TOWER, "custom_text": True},
+    "toy-eos": {"text_cfg": {**TOWER, "pool_type": "eos", "eos_id": 49407}},
+    "toy-last": {"text_cfg": {**TOWER, "pool_type": "last"}},
+    "toy-open": {"text_cfg": {**TOWER, "no_causal_mask": True}, "custom_text": True},
+    "toy-class": {"text_cfg": {**TOWER, "embed_cls": True, "pool_type": "last"}, "custom_text": True},
+}
+
+
+@pytest.fixture(scope="session")
+def toys(open_clip, tmp_path_factory):
+    """Add small architectures to open_clip, one for each kind of text tower; return their names."""
+    folder = tmp_path_factory.mktemp("architectures")
+    for name, parts in ARCHITECTURES.items():
+        config = {"embed_dim": 32, "vision_cfg": SIGHT, **parts}
+        (folder / f"{name}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder)
+    return list(ARCHITECTURES)
