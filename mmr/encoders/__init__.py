@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING, Any, cast
 
 from mmr.encoders.protocol import Closes, Encoder, Prepares, Rejects, model_name
 from mmr.encoders.table import Model, Row, find, list_models, loader, resolve
-from mmr.errors import UsageError
+from mmr.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,18 +19,25 @@ __all__ = [
 ]  # fmt: skip
 
 
-def load(spec: str, *, device: str = "auto", precision: str = "auto", threads: int | None = None) -> Encoder:
+def load(
+    spec: str, *, device: str = "auto", precision: str = "auto", threads: int | None = None, named_by: str = ""
+) -> Encoder:
     """Load the encoder that `spec` (or a short name) names.
 
     device     "auto", "cpu", "cuda", "cuda:1", "mps"
     precision  "auto", "fp32", "bf16", "fp16"
     threads    for arithmetic; None takes the processors at hand
+    named_by   the index that the spec was read from, "" where the user named it: an index may come from
+               a stranger, so it cannot start a program (`cmd:`) unless $MMR_MODEL names the same one
 
     Raises `UsageError` for an unknown spec, or a device or precision that this encoder has no use for,
     and `UnavailableError` with one sentence on what to run when weights, package or program are missing.
     """
     spec = resolve(spec)
     row = find(spec)
+    if named_by and row.by_user and spec != os.environ.get("MMR_MODEL"):
+        what = f"{shown(named_by)} names the program {shown(spec)!r} as its model; an index starts no program"
+        raise UsageError(what, f"If you trust it, add --model {shlex.quote(shown(spec))}.")
     wanted: dict[str, Any] = {"device": device, "precision": precision, "threads": threads}
     for name in ("device", "precision"):
         if wanted[name] != "auto" and name not in row.options:

@@ -25,6 +25,7 @@ class Row(NamedTuple):
     form     how a spec of this row is written
     options  which of device, precision and threads the function takes
     needs    the extra of the package that it needs, "" for none
+    by_user  only a user may name it: a spec that was read from an index runs no program
     """
 
     name: str
@@ -33,6 +34,7 @@ class Row(NamedTuple):
     form: str
     options: tuple[str, ...] = ()
     needs: str = ""
+    by_user: bool = False
 
     def serves(self, spec: str) -> bool:
         """Whether `spec` is of this row."""
@@ -74,7 +76,7 @@ ROWS = (
         ("device", "precision", "threads"), "clip",
     ),
     Row("cmd:", "mmr.encoders.command:load", "A program of yours that speaks JSONL.",
-        "cmd:PROGRAM [ARGUMENT]..."),
+        "cmd:PROGRAM [ARGUMENT]...", by_user=True),
 )  # fmt: skip
 
 SHORT = (

@@ -157,6 +157,17 @@ def test_a_hello_that_says_too_little(start, hello, words):
     assert words in str(caught.value)
 
 
+def test_an_index_starts_no_program(tmp_path, monkeypatch):
+    spec = f"cmd:touch {tmp_path}/started"
+    with pytest.raises(UsageError, match=r"x\.mmr names the program .*; an index starts no program"):
+        load(spec, named_by="x.mmr")
+    assert not (tmp_path / "started").exists()
+    monkeypatch.setenv("MMR_MODEL", spec)
+    with pytest.raises(UnavailableError, match="did not say hello"):
+        load(spec, named_by="x.mmr")
+    assert (tmp_path / "started").exists()
+
+
 def test_specs_that_name_no_program(tmp_path):
     with pytest.raises(UsageError, match="only a prefix"):
         load("cmd:")
