@@ -20,8 +20,9 @@ __all__ = [
 
 
 def load(
-    spec: str, *, device: str = "auto", precision: str = "auto", threads: int | None = None, named_by: str = ""
-) -> Encoder:
+    spec: str, *, device: str = "auto", precision: str = "auto", threads: int | None = None,
+    named_by: str = "",
+) -> Encoder:  # fmt: skip
     """Load the encoder that `spec` (or a short name) names.
 
     device     "auto", "cpu", "cuda", "cuda:1", "mps"
