@@ -1,0 +1,167 @@
+"""Write the man pages and the completions from the command tree and the prose beside this file.
+
+usage: python man/generate.py [--check]     --check writes nothing; status 1 where a file is not up to date
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import roff  # noqa: E402
+import shells  # noqa: E402
+import tree  # noqa: E402
+
+from mmr import __version__  # noqa: E402
+from mmr.cli.status import MEANINGS  # noqa: E402
+
+DATE = "2026-11-21"
+PROSE = HERE / "prose"
+EVERYWHERE = ("", "embed", "index", "query", "show")
+
+
+class Variable(NamedTuple):
+    """An environment variable, the commands that read it ("" is `mmr` itself), and what it does."""
+
+    name: str
+    readers: tuple[str, ...]
+    effect: str
+
+
+VARIABLES = (
+    Variable("MMR_MODEL", ("", "embed", "query"), "The encoder where neither `--model` nor an index names "
+             "one; a spec or a short name. Default: `builtin`."),
+    Variable("MMR_DEBUG", EVERYWHERE, "Set to anything: show the traceback of an error, as "
+             "`mmr --debug` does."),
+    Variable("NO_COLOR", EVERYWHERE, "Set to anything: no colours."),
+    Variable("FORCE_COLOR", ("", "query", "show"), "Set to anything but `0`: colours in tables, also where "
+             "the output is no terminal. `NO_COLOR` wins."),
+    Variable("COLUMNS", ("", "query", "show"), "The width of tables. Default: the terminal's; without "
+             "a terminal nothing is cut."),
+    Variable("OPENBLAS_NUM_THREADS", ("", "embed", "query"), "Threads for arithmetic, as are "
+             "`OMP_NUM_THREADS` and `MKL_NUM_THREADS`. `mmr` sets each to 1 where it is "
+             "not set; `--threads` sets all three."),
+    Variable("HF_HOME", ("", "embed", "query"), "Where downloaded weights are looked for and kept; "
+             "`HF_HUB_CACHE` names the folder of the weights itself."),
+    Variable("XDG_CACHE_HOME", ("", "embed", "query"), "Where caches lie: the hashes of weights, and weights "
+             "without `HF_HOME`. Default: `~/.cache`."),
+)  # fmt: skip
+
+
+def head(title: str, section: int) -> str:
+    """The first lines of a page."""
+    return (
+        '.\\" Written by man/generate.py; edit man/prose/ or the command instead.\n'
+        f'.TH {title.upper()} {section} {DATE} "mmr {__version__}" "mmr manual"\n'
+        ".nh\n.ad l\n"
+    )
+
+
+def name_section(title: str, summary: str) -> str:
+    """The NAME section, in the form that apropos(1) reads."""
+    summary = summary.rstrip(".")
+    return f".SH NAME\n{roff.plain(title)} \\- {roff.plain(summary[0].lower() + summary[1:])}\n"
+
+
+def synopsis(command: tree.Command) -> str:
+    """The SYNOPSIS of a command: names that stand for something are slanted."""
+    pieces = [re.sub(r"[A-Z][A-Z_]*", lambda m: roff.slanted(m[0]), piece) for piece in command.usage]
+    typed = roff.bold(f"mmr {command.name}".strip())
+    return f".SH SYNOPSIS\n{typed} {' '.join(pieces)}\n"
+
+
+def options_section(command: tree.Command) -> str:
+    """The OPTIONS section: every option as `--help` has it."""
+    out = [".SH OPTIONS\n"]
+    for option in command.options:
+        names = ", ".join(map(roff.bold, option.names))
+        value = f" {roff.slanted(option.value)}" if option.value else ""
+        out.append(f".TP\n{names}{value}\n{roff.inline(option.help)}\n")
+    return "".join(out)
+
+
+def exit_section() -> str:
+    """The EXIT STATUS section, from the one table that the program itself uses."""
+    rows = "".join(f".TP\n{roff.bold(str(code))}\n{roff.inline(text)}\n" for code, text in MEANINGS.items())
+    return f".SH EXIT STATUS\n{rows}"
+
+
+def environment_section(command: str) -> str:
+    """The ENVIRONMENT section: the variables that this command reads."""
+    rows = [v for v in VARIABLES if command in v.readers]
+    return ".SH ENVIRONMENT\n" + "".join(f".TP\n{roff.bold(v.name)}\n{roff.inline(v.effect)}\n" for v in rows)
+
+
+def commands_section() -> str:
+    """The COMMANDS section of mmr(1)."""
+    rows = [
+        f".TP\n{roff.bold(f'mmr {command.name}')}\n{roff.inline(command.summary)}\n"
+        for command in tree.commands()
+    ]
+    return f".SH COMMANDS\n{''.join(rows)}"
+
+
+def command_page(command: tree.Command, title: str) -> str:
+    """The page of one command, or of `mmr` itself."""
+    prose = roff.sections((PROSE / f"{title}.1.md").read_text(encoding="utf-8"))
+    last = {name: prose.pop(name) for name in ("FILES", "EXAMPLES", "SEE ALSO")}
+    summary = prose.pop("NAME", command.summary).strip()
+    out = [head(title, 1), name_section(title, summary), synopsis(command)]
+    out.append(f".SH DESCRIPTION\n{roff.page(prose.pop('DESCRIPTION'))}")
+    if not command.name:
+        out.append(commands_section())
+    out.append(options_section(command))
+    out += [f".SH {name}\n{roff.page(text)}" for name, text in prose.items()]
+    out += [exit_section(), environment_section(command.name)]
+    out += [f".SH {name}\n{roff.page(text)}" for name, text in last.items()]
+    return "".join(out)
+
+
+def prose_page(title: str, section: int) -> str:
+    """A page that is prose alone."""
+    prose = roff.sections((PROSE / f"{title}.{section}.md").read_text(encoding="utf-8"))
+    out = [head(title, section), name_section(title, prose.pop("NAME").strip())]
+    out += [f".SH {name}\n{roff.page(text)}" for name, text in prose.items()]
+    return "".join(out)
+
+
+def files() -> dict[Path, str]:
+    """Every generated file and what it should hold."""
+    found = {HERE / "man1" / "mmr.1": command_page(tree.program(), "mmr")}
+    for command in tree.commands():
+        title = f"mmr-{command.name}"
+        found[HERE / "man1" / f"{title}.1"] = command_page(command, title)
+    for title in ("mmr-stream", "mmr-index"):
+        found[HERE / "man5" / f"{title}.5"] = prose_page(title, 5)
+    completions = HERE.parent / "completions"
+    for name, script in shells.scripts(tree.program(), tree.commands()).items():
+        found[completions / name] = script
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files, or with --check compare them; return the exit status."""
+    if arguments not in ([], ["--check"]):
+        sys.stderr.write(__doc__ or "")
+        return 2
+    stale = []
+    for path, text in files().items():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(str(path.relative_to(HERE.parent)))
+        if not arguments:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if arguments and stale:
+        sys.stderr.write(f"not up to date: {', '.join(stale)}\n  `make docs` writes them again.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""The command tree as the man pages and the completions need it: read from click, nothing else."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import click
+
+from mmr.cli.main import cli
+from mmr.cli.table import COMMANDS
+
+FOLDERS = ("INDEX",)
+FILES = ("FILE", "PATH", "FOLDER", "[FILE]...", "[PATH]...")
+
+
+class Option(NamedTuple):
+    """One option: its names, what its value is called ("" of a switch), its help as `--help` has it.
+
+    choices  the values that it takes, where they are few and known
+    files    the value is a file or a folder
+    """
+
+    names: tuple[str, ...]
+    value: str
+    help: str
+    choices: tuple[str, ...]
+    files: bool
+
+
+class Command(NamedTuple):
+    """One command: its name, its summary, its usage after the name, its options."""
+
+    name: str
+    summary: str
+    usage: tuple[str, ...]
+    options: tuple[Option, ...]
+    examples: tuple[str, ...]
+
+
+def commands() -> list[Command]:
+    """Every command of the table."""
+    return [_command(row.name, row.summary, _loaded(row.name)) for row in COMMANDS]
+
+
+def program() -> Command:
+    """`mmr` itself."""
+    return _command("", cli.help.split(":")[0] if cli.help else "", cli)
+
+
+def _loaded(name: str) -> click.Command:
+    command = cli.get_command(click.Context(cli, info_name="mmr"), name)
+    assert command is not None
+    return command
+
+
+def _command(name: str, summary: str, command: click.Command) -> Command:
+    context = click.Context(command, info_name=name or "mmr", **cli.context_settings)
+    options = [
+        _option(parameter, context)
+        for parameter in command.get_params(context)
+        if isinstance(parameter, click.Option) and not parameter.hidden
+    ]
+    usage = tuple(command.collect_usage_pieces(context))
+    return Command(name, summary, usage, tuple(options), _examples(command.help or ""))
+
+
+def _option(parameter: click.Option, context: click.Context) -> Option:
+    record = parameter.get_help_record(context)
+    assert record is not None, f"{parameter.name} has no help"
+    names = tuple(sorted([*parameter.opts, *parameter.secondary_opts], key=len))
+    value = ""
+    if not parameter.is_flag and not parameter.count:
+        value = record[0].rsplit(" ", 1)[1]
+    choices = tuple(map(str, parameter.type.choices)) if isinstance(parameter.type, click.Choice) else ()
+    if value == "SPEC":
+        from mmr.encoders.table import DEFAULT, SHORT
+
+        choices = (DEFAULT, *(short.name for short in SHORT))
+    return Option(names, value, record[1], choices, value in (*FILES, *FOLDERS))
+
+
+def _examples(text: str) -> tuple[str, ...]:
+    """The example lines of a command's help."""
+    lines = text.partition("Examples:\n")[2].splitlines()
+    return tuple(line.strip() for line in lines if line.startswith("  "))
