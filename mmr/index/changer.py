@@ -153,8 +153,8 @@ class Changer:
         if number not in self._maps:
             assert self.meta is not None
             found = self.connection.execute("SELECT rows FROM segments WHERE number = ?", (number,))
-            file = self.path / f"seg-{number}.npy"
-            self._maps[number] = map_vectors(file, found.fetchone()[0], self.meta.dim, self.meta.dtype)
+            with open(self.path / f"seg-{number}.npy", "rb") as file:
+                self._maps[number] = map_vectors(file, found.fetchone()[0], self.meta.dim, self.meta.dtype)
         return self._maps[number]
 
     def forget(self, numbers: Sequence[int]) -> None:

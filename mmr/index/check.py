@@ -87,7 +87,8 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
             yield f"segment {number} names no file of vectors: {FROM_PICTURES}"
         elif (folder / name).is_file():
             try:
-                map_vectors(folder / name, rows, meta.dim, meta.dtype)
+                with open(folder / name, "rb") as file:
+                    map_vectors(file, rows, meta.dim, meta.dtype)
             except (BadDataError, ValueError, OSError) as error:
                 yield f"{name}: {error}"
         live = live_rows(dead, rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from io import FileIO
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -61,16 +62,10 @@ class Index:
         self._connection = self._opened.connection
         self._segments: list[Segment] | None = None
         self._columns: dict[int, list[str]] = {}
+        self._files: dict[str, FileIO] = {}
+        self._change = -1
         try:
-            self._begin()
-            try:
-                self._check_sizes()
-            except (FileNotFoundError, BadDataError):
-                self.refresh()
-                self._check_sizes()
-        except FileNotFoundError as error:
-            self.close()
-            raise self._damaged(f"{shown(str(error.filename))} is gone") from error
+            self.refresh()
         except BaseException:
             self.close()
             raise
@@ -87,6 +82,12 @@ class Index:
         """Let go of the catalogue; arrays of segments that are still in use stay valid."""
         self._opened.close()
         self._segments = None
+        self._close_files()
+
+    def _close_files(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files = {}
 
     def rest(self) -> None:
         """Let go of the state that is pinned, so that nothing at all is held while the caller waits."""
@@ -94,15 +95,28 @@ class Index:
             self._connection.execute("ROLLBACK")
 
     def refresh(self) -> bool:
-        """Go to the newest committed state; True when it is another one, whose segments must be asked for."""
-        self.rest()
+        """Go to the newest committed state; True when it is another one, whose segments must be asked for.
+
+        Raises `BadDataError` where a file of it is missing or has not the size that was written. What is
+        missing may have been merged away a moment ago, so that one more look decides.
+        """
         before = self._change
-        self._begin()
-        if self._change == before and self._segments is not None:
-            return False
-        self._segments = None
-        self._columns = {}
-        return self._change != before
+        for _ in range(2):
+            self.rest()
+            self._begin()
+            if self._change == before:
+                return False
+            self._segments = None
+            self._columns = {}
+            try:
+                self._open_files()
+                return True
+            except FileNotFoundError as error:
+                problem = self._damaged(f"{shown(str(error.filename))} is gone")
+            except BadDataError as error:
+                problem = error
+            self._change = -1
+        raise problem
 
     def _begin(self) -> None:
         with catalogue.translated(self.path):
@@ -120,23 +134,22 @@ class Index:
         fix = f"`mmr index {name} --check` lists the damage; --rebuild makes structures anew."
         return BadDataError(f"{name} is damaged: {what}", fix)
 
-    def _check_sizes(self) -> None:
+    def _open_files(self) -> None:
+        """Hold every file of vectors, so that a merge cannot take it away, and check the sizes of all."""
+        self._close_files()
         for name, size in self._rows("SELECT name, size FROM files"):
-            found = (self.path / name).stat().st_size
+            if name.endswith(".npy"):
+                self._files[name] = open(self.path / name, "rb", buffering=0)  # noqa: SIM115 - held until close
+                found = os.fstat(self._files[name].fileno()).st_size
+            else:
+                found = (self.path / name).stat().st_size
             if found != size:
                 raise self._damaged(f"{shown(name)} has {found:,} bytes, and {size:,} were written")
 
     def segments(self) -> list[Segment]:
         """Return the segments with their mapped vectors, oldest first."""
         if self._segments is None:
-            try:
-                self._segments = self._mapped()
-            except FileNotFoundError:
-                self.refresh()
-                try:
-                    self._segments = self._mapped()
-                except FileNotFoundError as error:
-                    raise self._damaged(f"{shown(str(error.filename))} is gone") from error
+            self._segments = self._mapped()
         return self._segments
 
     def _mapped(self) -> list[Segment]:
@@ -148,7 +161,7 @@ class Index:
         found = []
         for number, rows, dead in self._rows("SELECT number, rows, dead FROM segments ORDER BY number"):
             name = f"seg-{number}.npy"
-            vectors = map_vectors(self.path / name, rows, self.meta.dim, self.meta.dtype)
+            vectors = map_vectors(self._files[name], rows, self.meta.dim, self.meta.dtype)
             other = [self.path / one for one in names.get(number, []) if one != name]
             structure = other[0] if other else None
             found.append(Segment(number, name, rows, vectors, live_rows(dead, rows), self.path, structure))

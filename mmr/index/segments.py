@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -121,18 +121,18 @@ def file_sha256(file: BufferedReader) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def map_vectors(file: Path, rows: int, dim: int, dtype: str) -> NDArray[np.floating]:
-    """Map the vectors of a segment, read-only.
+def map_vectors(file: BufferedReader | FileIO, rows: int, dim: int, dtype: str) -> NDArray[np.floating]:
+    """Map the vectors of a segment, read-only; the file may be closed or removed afterwards.
 
-    Raises FileNotFoundError where the file is gone and `BadDataError` where it is not what was written.
+    Raises `BadDataError` where it is not what was written.
     """
     expected = header(rows, dim, dtype)
-    with open(file, "rb") as opened:
-        start = opened.read(len(expected))
-    if start != expected:
+    file.seek(0)
+    if file.read(len(expected)) != expected:
+        path = Path(file.name)
         raise BadDataError(
-            f"{shown(str(file))} does not hold {rows:,} vectors of {dim} {dtype} numbers",
-            f"`mmr index {shown(str(file.parent))} --check` says what is damaged.",
+            f"{shown(str(path))} does not hold {rows:,} vectors of {dim} {dtype} numbers",
+            f"`mmr index {shown(str(path.parent))} --check` says what is damaged.",
         )
     if rows == 0:
         return np.empty((0, dim), dtype)

@@ -14,7 +14,7 @@ import numpy as np
 from mmr.errors import MmrError, Reject, UsageError, raise_item, shown
 from mmr.index import catalogue, merge
 from mmr.index.batch import Fields, Ready, Terms, bad, ready
-from mmr.index.catalogue import ROW_BITS, change, place, translated
+from mmr.index.catalogue import ROW_BITS, Meta, change, place, translated
 from mmr.index.changer import Changer, Counts
 from mmr.index.items import COLUMNS, is_number, to_item
 from mmr.index.segments import write_vectors
@@ -102,6 +102,7 @@ class Upserter(Changer):
         self._reject = reject
         self._declared = model
         self._terms: Terms | None = None
+        self._seen: Meta | None = None
         self._fitting_models: set[str] = set()
         self._pending: dict[str, Fields] = {}
         self._bytes = 0
@@ -153,14 +154,8 @@ class Upserter(Changer):
 
     def _known_terms(self) -> Terms:
         if self._terms is None:
-            meta = self.meta
-            if meta is None and catalogue.exists(self.path):
-                opened = catalogue.open_reader(self.path)
-                with translated(self.path):
-                    made = catalogue.is_made(opened.connection)
-                    meta = catalogue.read_meta(opened.connection, self.path) if made else None
-                opened.close()
-            model, dim = (meta.model, meta.dim) if meta is not None else (None, None)
+            self._seen = self.meta if self.meta is not None else _look(self.path)
+            model, dim = (self._seen.model, self._seen.dim) if self._seen is not None else (None, None)
             self._terms = Terms(self.path, model, dim, self._declared)
         return self._terms
 
@@ -182,28 +177,45 @@ class Upserter(Changer):
         self._pending = {}
         if not pending:
             return
-        there = self.open()
         seen = [record for record in pending if record.get("vector") is None]
         batch = [record for record in pending if record.get("vector") is not None]
         if batch:
             self._put(batch)
-        if seen and there and self.meta is not None:
+        if seen and catalogue.exists(self.path) and self.open() and self.meta is not None:
             self._keep(seen)
 
-    def _put(self, batch: list[Fields]) -> None:
-        terms = self._known_terms()
-        dtype = self.meta.dtype if self.meta is not None else str((self.kind or parse("flat"))[1]["dtype"])
-        found = ready(batch, terms, dtype, self._reject)
+    def _put(self, batch: Sequence[Fields]) -> None:
+        found = self._ready(batch)
         if not found.records:
             return
+        self.open()
+        if self.meta is not None and self._other_terms(self.meta):
+            self._terms = None
+            self._fitting_models.clear()
+            for record in found.records:
+                self._check_model(record)
+            found = self._ready(found.records)
+        terms = self._known_terms()
         if self.meta is None:
             self.make(terms.model, found.vectors.shape[1])
         elif self.meta.model is None and terms.model is not None and not self.dry_run:
             self.meta = replace(self.meta, model=terms.model)
             with translated(self.path), change(self.connection):
                 catalogue.write_meta(self.connection, self.meta)
-        with translated(self.path):
-            self._store(found)
+        self._seen = self.meta
+        if found.records:
+            with translated(self.path):
+                self._store(found)
+
+    def _ready(self, batch: Sequence[Fields]) -> Ready:
+        terms, meta = self._known_terms(), self.meta if self.meta is not None else self._seen
+        dtype = meta.dtype if meta is not None else str((self.kind or parse("flat"))[1]["dtype"])
+        return ready(batch, terms, dtype, self._reject)
+
+    def _other_terms(self, meta: Meta) -> bool:
+        """Whether another writer made or changed the index between our first look and our lock."""
+        seen = self._seen
+        return seen is None or (seen.model, seen.dim, seen.dtype) != (meta.model, meta.dim, meta.dtype)
 
     def _store(self, found: Ready) -> None:
         """Compare a batch with what is stored, write a segment of what differs, and commit."""
@@ -303,3 +315,17 @@ class Upserter(Changer):
                     self.connection.executemany(
                         "UPDATE items SET size = ?, mtime = ? WHERE place = ?", updates
                     )
+
+
+def _look(path: Path) -> Meta | None:
+    """What an index is before its lock is taken; None where there is none yet."""
+    if not catalogue.exists(path):
+        return None
+    opened = catalogue.open_reader(path)
+    try:
+        with translated(path):
+            return (
+                catalogue.read_meta(opened.connection, path) if catalogue.is_made(opened.connection) else None
+            )
+    finally:
+        opened.close()

@@ -1,0 +1,143 @@
+"""`kill -9` at random moments: the index opens, is sound, has what was committed, and lost nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmr.index import catalogue, open_index, upsert
+from mmr.index.check import check
+from mmr.index.sync import sync
+from tests.conftest import program_environment
+from tests.index.made import eof, fail, item, lines, vector_of, version_of
+
+ITEMS = 1200
+BATCH = 60
+ROOT = "/pics"
+# The real program with small batches, so that a short run has many commits to die between.
+PROGRAM = f"""
+import sys
+from mmr.index import write, merge
+write.BATCH_ITEMS = {BATCH}
+merge.MANY = 6
+from mmr.cli.main import main
+sys.argv[0] = "mmr"
+main()
+"""
+
+
+def start(index: Path, stream: Path, *options: str) -> subprocess.Popen[bytes]:
+    with open(stream, "rb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "index", str(index), "-q", *options],
+            stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=program_environment(),
+        )  # fmt: skip
+
+
+def kill_after(process: subprocess.Popen[bytes], seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+    _, said = process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL), said.decode()
+
+
+def versions(index: Path) -> dict[str, int]:
+    """What a reader finds after the kill; also that every vector is the one of its item's version."""
+    if not catalogue.exists(index):
+        return {}
+    assert check(index) == []
+    with open_index(index) as opened:
+        found = {record["id"]: record for record in opened.items()}
+        assert opened.meta.count == len(found)
+    for name, record in found.items():
+        assert np.array_equal(record["vector"], vector_of(name, version_of(record)))
+    return {name: version_of(record) for name, record in found.items()}
+
+
+def duration(tmp_path: Path) -> tuple[float, float]:
+    """How long the program takes to start, and to take a whole stream."""
+    stream = tmp_path / "warm.jsonl"
+    seconds = []
+    for count in (1, ITEMS):
+        stream.write_bytes(lines(item(f"{i}.jpg", 0) for i in range(count)))
+        begin = time.monotonic()
+        kill_after(start(tmp_path / "warm.mmr", stream), 60)
+        seconds.append(time.monotonic() - begin)
+    return seconds[0], seconds[1]
+
+
+def rounds(tmp_path: Path, kills: int) -> int:
+    """Kill upserts and syncs in turn; returns how many were really killed."""
+    dice = random.Random(4)
+    first, last = duration(tmp_path)
+    index, stream = tmp_path / "x.mmr", tmp_path / "stream.jsonl"
+    names = [f"{i}.jpg" for i in range(ITEMS)]
+    killed = 0
+    for version in range(kills):
+        before = versions(index)
+        syncs = version % 2 == 1
+        order = dice.sample(names, ITEMS * 3 // 4) if syncs else dice.sample(names, ITEMS)
+        records = [item(name, version) for name in order]
+        ends = dice.random() < 0.7
+        stream.write_bytes(lines([*records, *([eof(len(records), ROOT)] if syncs and ends else [])]))
+        options = ("--sync", "--max-delete", "1") if syncs else ()
+        process = start(index, stream, *options)
+        try:
+            process.wait(dice.uniform(first * 0.5, last))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            killed += 1
+        _, said = process.communicate()
+        assert process.returncode in (0, 74 if syncs and not ends else 0, -signal.SIGKILL), said.decode()
+        after = versions(index)
+        done = [after.get(name) == version for name in order]
+        committed = sum(done)
+        assert all(done[:committed]), "what was committed is a beginning of the stream"
+        assert committed % BATCH == 0 or committed == len(order)
+        rest = set(before) - set(order[:committed])
+        lost = {name for name in rest if name not in after}
+        assert all(after[name] == before[name] for name in rest - lost)
+        if lost:
+            assert syncs and ends and committed == len(order), "only the last transaction deletes"
+            assert lost == set(before) - set(order), "and it deletes all at once"
+    return killed
+
+
+def test_twenty_kills_lose_nothing_and_delete_nothing(tmp_path):
+    assert rounds(tmp_path, 20) >= 5
+
+
+@pytest.mark.soak
+def test_two_hundred_kills_lose_nothing_and_delete_nothing(tmp_path):
+    assert rounds(tmp_path, 200) >= 50
+
+
+def test_the_next_writer_removes_what_a_dead_one_left(tmp_path):
+    index = tmp_path / "x.mmr"
+    upsert(index, [item("a.jpg")], reject=fail)
+    for name in ("seg-99.npy", ".seg-99.npy.abc.tmp", "seg-1.hnsw"):
+        (index / name).write_bytes(b"half")
+    upsert(index, [item("b.jpg")], reject=fail)
+    assert sorted(file.name for file in index.iterdir() if "seg" in file.name) == ["seg-1.npy", "seg-2.npy"]
+    assert check(index) == []
+
+
+def test_a_killed_sync_goes_on_where_it_was(tmp_path):
+    index = tmp_path / "x.mmr"
+    upsert(index, [item(f"{i}.jpg") for i in range(10)], reject=fail)
+    half = [item(f"{i}.jpg", 1) for i in range(4)]
+    with pytest.raises(Exception, match="broke off"):
+        sync(index, lambda reject: half, reject=fail)
+    again = [*(item(f"{i}.jpg", 1) for i in range(6)), eof(6, ROOT)]
+    counts = sync(index, lambda reject: again, reject=fail)
+    assert (counts.kept, counts.changed, counts.gone) == (4, 2, 4)
