@@ -53,6 +53,45 @@ VARIABLES = (
 )  # fmt: skip
 
 
+def kinds() -> str:
+    """The kinds of an index as prose, from their table."""
+    from mmr.index.table import KINDS
+
+    out = []
+    for row in KINDS:
+        source = f" ({row.source})" if row.source else ""
+        out.append(f"`{row.name}`\n: {sentence(row.summary)}{source}\n")
+        for param in row.params:
+            span = " or ".join(param.choices) if param.choices else f"{param.low:,} to {param.high:,}"
+            out.append(f"`{row.name}:{param.name}={param.default}`\n: {sentence(param.note)} {span}.\n")
+    return "\n".join(out)
+
+
+def models() -> str:
+    """The encoders as prose, from their table."""
+    from mmr.encoders.table import ROWS, SHORT
+
+    out = [f"`{row.form}`\n: {row.summary}{_extra(row.needs)}\n" for row in ROWS]
+    for short in SHORT:
+        out.append(f"`{short.name}`\n: `{short.spec}`, {short.megabytes:,} MB to download. {short.summary}\n")
+    return "\n".join(out)
+
+
+def _extra(needs: str) -> str:
+    return f" Needs `pip install 'mmr[{needs}]'`." if needs else ""
+
+
+def sentence(words: str) -> str:
+    """Words with a capital and a full stop."""
+    return f"{words[0].upper()}{words[1:].rstrip('.')}."
+
+
+def read_prose(title: str, section: int) -> dict[str, str]:
+    """The sections of a page's prose, with the tables of the code in their places."""
+    text = (PROSE / f"{title}.{section}.md").read_text(encoding="utf-8")
+    return roff.sections(text.replace("{kinds}", kinds()).replace("{models}", models()))
+
+
 def head(title: str, section: int) -> str:
     """The first lines of a page."""
     return (
@@ -108,7 +147,7 @@ def commands_section() -> str:
 
 def command_page(command: tree.Command, title: str) -> str:
     """The page of one command, or of `mmr` itself."""
-    prose = roff.sections((PROSE / f"{title}.1.md").read_text(encoding="utf-8"))
+    prose = read_prose(title, 1)
     last = {name: prose.pop(name) for name in ("FILES", "EXAMPLES", "SEE ALSO")}
     summary = prose.pop("NAME", command.summary).strip()
     out = [head(title, 1), name_section(title, summary), synopsis(command)]
@@ -124,7 +163,7 @@ def command_page(command: tree.Command, title: str) -> str:
 
 def prose_page(title: str, section: int) -> str:
     """A page that is prose alone."""
-    prose = roff.sections((PROSE / f"{title}.{section}.md").read_text(encoding="utf-8"))
+    prose = read_prose(title, section)
     out = [head(title, section), name_section(title, prose.pop("NAME").strip())]
     out += [f".SH {name}\n{roff.page(text)}" for name, text in prose.items()]
     return "".join(out)

@@ -76,6 +76,10 @@ def _option(parameter: click.Option, context: click.Context) -> Option:
         from mmr.encoders.table import DEFAULT, SHORT
 
         choices = (DEFAULT, *(short.name for short in SHORT))
+    if value == "KIND":
+        from mmr.index.table import KINDS
+
+        choices = tuple(row.name for row in KINDS)
     return Option(names, value, record[1], choices, value in (*FILES, *FOLDERS))
 
 
