@@ -13,9 +13,7 @@ FloatArray = npt.NDArray[np.float32]
 
 def relu6(x: FloatArray) -> FloatArray:
     """Clip to 0..6, in place."""
-    np.maximum(x, np.float32(0), out=x)
-    np.minimum(x, np.float32(6), out=x)
-    return x
+    return np.clip(x, np.float32(0), np.float32(6), out=x)
 
 
 def pointwise(x: FloatArray, weight: FloatArray, bias: FloatArray) -> FloatArray:

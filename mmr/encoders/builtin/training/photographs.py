@@ -71,7 +71,7 @@ def _cropped(data: bytes, rng: random.Random) -> Pixels:
 def gate(work: Path, photographs: Path) -> dict[str, FloatArray]:
     """Fit a linear score, 1 for photographs and 0 for drawings, and where its ramp begins and ends.
 
-    The ramp begins 2.5 standard deviations above the mean of drawings that were not fitted on.
+    The ramp begins 4 standard deviations above the mean of drawings that were not fitted on.
     """
     studio, early, rng = Studio(work, photographs), Early(), random.Random(7)
     photos = [_cropped(data, rng) for data, _ in studio.photographs for _ in range(2)]
@@ -89,7 +89,7 @@ def gate(work: Path, photographs: Path) -> dict[str, FloatArray]:
     weight, bias = slope / spread, 0.5 - float(slope @ (mean / spread))
     scores = seen[~fitted] @ weight + bias
     drawn = scores[wanted[~fitted] == 0]
-    low = float(drawn.mean() + 2.5 * drawn.std())
+    low = float(drawn.mean() + 4 * drawn.std())
     print(f"gate: drawings {drawn.mean():.3f} (sd {drawn.std():.3f}), ramp from {low:.3f}")
     print(f"gate: photographs {scores[wanted[~fitted] == 1].mean():.3f}")
     return {

@@ -55,8 +55,8 @@ def near(colour: Colour, rng: random.Random, spread: int = 26) -> Colour:
     return red, green, blue
 
 
-def outlined(picture: Image.Image, rng: random.Random, ink: Colour, paper: Colour) -> Image.Image:
-    """Trace the edges of a flat picture in ink on paper."""
+def outlined(picture: Image.Image, rng: random.Random, ink: Colour | None, paper: Colour) -> Image.Image:
+    """Trace the edges of a flat picture on paper, in ink or, without one, in its own colours."""
     right = ImageChops.difference(picture, ImageChops.offset(picture, 1, 0))
     down = ImageChops.difference(picture, ImageChops.offset(picture, 0, 1))
     edges = ImageChops.lighter(right, down)
@@ -67,27 +67,51 @@ def outlined(picture: Image.Image, rng: random.Random, ink: Colour, paper: Colou
     if rng.random() < 0.5:
         mask = mask.filter(ImageFilter.MaxFilter(3))
     sheet = Image.new("RGB", picture.size, paper)
-    sheet.paste(Image.new("RGB", picture.size, ink), mask=mask)
+    if ink is None:
+        smaller, amount = picture.filter(ImageFilter.MinFilter(3)), rng.uniform(0.55, 0.95)
+        sheet.paste(smaller.point([int(amount * value) for value in range(256)] * 3), mask=mask)
+    else:
+        sheet.paste(Image.new("RGB", picture.size, ink), mask=mask)
     return sheet
 
 
-def sketched(picture: Image.Image, rng: random.Random, ink: Colour, paper: Colour) -> Image.Image:
-    """Scribble a flat picture: shaky double lines, hatching in the dark parts, paper grain."""
+def sketched(picture: Image.Image, rng: random.Random, ink: Colour | None, paper: Colour) -> Image.Image:
+    """Scribble a flat picture: shaky double lines, hatching in the dark parts, paper grain.
+
+    Without ink, lines and hatching have the picture's own colours, as by coloured pencils.
+    """
     sheet = outlined(picture, rng, ink, paper)
     side = picture.width
     for _ in range(rng.choice((1, 1, 2))):
         shaken = sheet.rotate(rng.uniform(-2, 2), fillcolor=paper)
         moved = ImageChops.offset(shaken, rng.randint(-2, 2), rng.randint(-2, 2))
-        sheet = ImageChops.darker(sheet, moved) if sum(paper) > sum(ink) else ImageChops.lighter(sheet, moved)
+        dark_on_light = ink is None or sum(paper) > sum(ink)
+        sheet = ImageChops.darker(sheet, moved) if dark_on_light else ImageChops.lighter(sheet, moved)
     values = np.asarray(sheet).astype(np.float32)
     if rng.random() < 0.6:
         y, x = np.mgrid[:side, :side]
         step = rng.choice((4, 5, 6, 8))
         lines = ((x + rng.choice((-1, 1)) * y) % step) == 0
-        dark = np.asarray(picture.convert("L")) < rng.randint(90, 190)
-        values[lines & dark] = 0.5 * values[lines & dark] + 0.5 * np.array(ink, np.float32)
+        flat = np.asarray(picture).astype(np.float32)
+        if ink is None:
+            dark, colour = flat.min(2) < rng.randint(150, 225), flat
+        else:
+            dark = flat.mean(2) < rng.randint(90, 190)
+            colour = np.broadcast_to(np.array(ink, np.float32), flat.shape)
+        hatched = lines & dark
+        values[hatched] = 0.4 * values[hatched] + 0.6 * colour[hatched]
     grain = np.random.default_rng(rng.getrandbits(32)).normal(0, rng.uniform(0, 7), (side, side, 1))
     return Image.fromarray(np.clip(values + grain, 0, 255).astype(np.uint8))
+
+
+def shaded(side: int, paper: Colour, rng: random.Random) -> Image.Image:
+    """Make a sheet of paper that is lighter in the middle, or at one end."""
+    y, x = np.mgrid[:side, :side] / side - 0.5
+    angle = rng.uniform(0, 6.28)
+    far = np.hypot(x, y) * 1.4 if rng.random() < 0.6 else 0.5 + np.cos(angle) * x + np.sin(angle) * y
+    share = np.clip(1 - far, 0, 1)[:, :, None] * rng.uniform(0.3, 0.9)
+    values = np.array(paper) * (1 - share) + 255 * share
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def moved(picture: Image.Image, rng: random.Random, fill: Any, mirror: bool) -> Image.Image:

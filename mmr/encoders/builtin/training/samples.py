@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import random
 import tarfile
 from collections import Counter
@@ -28,6 +27,7 @@ from .captions import Scene
 from .pixels import Colour, Pixels
 
 OUTLINE_SOURCES = ("tabler-outline", "lucide", "phosphor-light", "phosphor-regular", "fluent-regular")
+MOST_USE = 8.0  # no common word is drawn more often than one of this weight
 DAY_INK: tuple[Colour, ...] = ((20, 20, 24), (60, 60, 66), (95, 95, 100), (40, 50, 90))
 PAPERS: tuple[Colour, ...] = ((255, 255, 255), (255, 255, 255), (250, 247, 238), (240, 240, 240))
 
@@ -51,7 +51,9 @@ class Studio:
         lines = (folder / "drawings.jsonl").read_text(encoding="utf8").splitlines()
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
         counts = Counter(row["name"] for row in self.rows)
-        self.weights = list(accumulate(counts[row["name"]] ** -0.5 for row in self.rows))
+        self.weights = list(
+            accumulate((1 + row["coloured"]) * counts[row["name"]] ** -0.5 for row in self.rows)
+        )
         wordnet = work / "debian/usr/share/wordnet"
         self.nouns = dict(zip(*corpus.weighted_words(wordnet, "noun", corpus.SUBJECT_FILES), strict=True))
         self.subjects = {
@@ -76,7 +78,7 @@ class Studio:
         """Weigh a subject by how common its words are, so that cats come before cantles."""
         names = self._subject_names(row)
         uses = [self.nouns.get(word, 0.0) for name in names for word in (name, name.split()[-1])]
-        return math.sqrt(max(uses))
+        return min(max(uses), MOST_USE)
 
     def _subject(self, coloured: bool, rng: random.Random) -> dict[str, Any]:
         return rng.choices(self.subjects[coloured], cum_weights=self.subject_weights[coloured])[0]
@@ -129,7 +131,7 @@ class Studio:
             ink, paper = (255, 255, 255), pixels.near(rng.choice(list(captions.COLOURS.values())), rng)
         else:
             ink = pixels.near(rng.choice(list(captions.COLOURS.values())), rng)
-        if sum(abs(a - b) for a, b in zip(ink, paper, strict=True)) < 150:
+        if _apart(ink, paper) < 150:
             ink = (255 - paper[0], 255 - paper[1], 255 - paper[2])
         sheet = Image.new("RGB", (SIDE, SIDE), paper)
         drawing = Image.fromarray(self._pixels(row, ink))
@@ -157,7 +159,10 @@ class Studio:
         if place:
             sheet = scenery.paint(place, time, SIDE, rng)
         else:
-            sheet = Image.new("RGB", (SIDE, SIDE), self._paper(drawing, rng))
+            paper = self._paper(drawing, rng)
+            sheet = Image.new("RGB", (SIDE, SIDE), paper)
+            if rng.random() < 0.4:
+                sheet = pixels.shaded(SIDE, paper, rng)
         others = [self._in_colour(second_row, rng)[1]] if second_row else []
         drawings = [drawing] * count + others
         if time == "night" and rng.random() < 0.6:
@@ -197,15 +202,13 @@ class Studio:
                 rng.choice(((235, 235, 240), (200, 210, 240))),
                 rng.choice(((15, 18, 45), (25, 25, 30))),
             )
-        elif sum(abs(a - b) for a, b in zip(ink, paper, strict=True)) < 150:
+        elif _apart(ink, paper) < 150:
             ink = (40, 40, 46)
         if scene.style in {"outline", "sketch"}:
             trace = pixels.outlined if scene.style == "outline" else pixels.sketched
-            sheet = trace(sheet, rng, ink, paper)
-            if (
-                scene.colour
-                and sum(abs(a - b) for a, b in zip(ink, captions.COLOURS[scene.colour], strict=True)) > 60
-            ):
+            own = rng.random() < 0.4 and sum(paper) > 600
+            sheet = trace(sheet, rng, None if own else ink, paper)
+            if not own and scene.colour and _apart(ink, captions.COLOURS[scene.colour]) > 60:
                 scene = Scene(**{**scene.__dict__, "colour": ""})
         other = captions.changed(scene, random.Random(seed))
         text = captions.caption(scene, random.Random(seed))
@@ -216,6 +219,10 @@ class Studio:
                 picture, rng, paper if scene.style in {"outline", "sketch"} else None, True
             )
         return Sample(np.asarray(picture), text, "" if wrong == text else wrong)
+
+
+def _apart(one: Colour, other: Colour) -> int:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
 def _dimmed(drawing: Pixels, share: float) -> Pixels:

@@ -47,9 +47,9 @@ class DrawingTower(nn.Module):  # type: ignore[misc]
         self.scale = nn.Parameter(torch.tensor(3.0))
 
     def features(self, early: torch.Tensor) -> torch.Tensor:
-        """Run the late blocks in bfloat16: → (n, 1280) float32."""
+        """Run the late blocks in bfloat16, 64 pictures at a time to stay in the cache: → (n, 1280)."""
         rounded = {name: value.bfloat16() for name, value in zip(self.names, self.tensors, strict=True)}
-        return network.late(rounded, early).float()
+        return torch.cat([network.late(rounded, part).float() for part in early.split(64)])
 
     def export(self) -> dict[str, FloatArray]:
         """Give the tower's tensors under the names of the weights file, without `draw.`."""
@@ -179,17 +179,19 @@ def fit(tower: DrawingTower, shards: Shards, steps: int, head_only: bool, seed: 
 
 
 def run(work: Path, head_steps: int, steps: int) -> None:
-    """Tune from the published network and write `work/draw.safetensors`; `head.pt` keeps the first part."""
+    """Tune and write `work/draw.safetensors`.
+
+    The first run begins at the published network, with the head alone; each further run goes on
+    from the last one (`work/tuned.pt`), with the shards that there are by then.
+    """
     torch.manual_seed(0)
     text = TextTower(Weights(work / "text.safetensors"), (work / "vocabulary.txt").read_bytes())
-    shards, tower = Shards(work / "shards", text), DrawingTower(text.dim)
-    head = work / "head.pt"
-    if head.is_file():
-        tower.load_state_dict(torch.load(head, weights_only=True))
+    shards, tower, kept = Shards(work / "shards", text), DrawingTower(text.dim), work / "tuned.pt"
+    if kept.is_file():
+        tower.load_state_dict(torch.load(kept, weights_only=True))
     else:
         fit(tower, shards, head_steps, head_only=True)
-        torch.save(tower.state_dict(), head)
-        packing.write(tower.export(), {}, work / "draw.safetensors")
     if steps:
-        fit(tower, shards, steps, head_only=False, seed=1)
-        packing.write(tower.export(), {}, work / "draw.safetensors")
+        fit(tower, shards, steps, head_only=False, seed=len(shards))
+    torch.save(tower.state_dict(), kept)
+    packing.write(tower.export(), {}, work / "draw.safetensors")
