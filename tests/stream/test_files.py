@@ -29,7 +29,10 @@ def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
 def test_an_error_leaves_what_was_there(tmp_path: Path, error: BaseException) -> None:
     target = tmp_path / "a"
     target.write_text("old")
-    with pytest.raises(error if isinstance(error, type) else type(error)) as caught, whole_file(target) as file:
+    with (
+        pytest.raises(error if isinstance(error, type) else type(error)) as caught,
+        whole_file(target) as file,
+    ):
         file.write(b"new")
         raise error
     assert not isinstance(caught.value, OutputError)
