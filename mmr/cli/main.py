@@ -167,6 +167,8 @@ def main() -> Any:
         os.environ.setdefault(name, "1")
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = run()
     except Terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

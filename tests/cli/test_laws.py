@@ -8,6 +8,7 @@ import pty
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import Result, program_environment, restore_signals
+from tests.conftest import ROOT, Result, program_environment, restore_signals
 
 Shell = Callable[..., Result]
 DIM = 16
@@ -185,6 +186,25 @@ def test_an_interrupted_run_leaves_quietly_and_leaves_nothing(
         stdout, stderr = child.communicate(timeout=30)
     assert (stdout, stderr.strip(), child.returncode) == (b"", b"", status)
     assert sorted(path.name for path in here.iterdir()) == before
+
+
+def test_an_interrupt_while_modules_load_leaves_quietly(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mmr", "--help"], capture_output=True, preexec_fn=restore_signals,
+        env=program_environment({"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}),
+    )  # fmt: skip
+    assert (done.stdout, done.stderr, done.returncode) == (b"", b"", -signal.SIGINT)
+
+
+def test_an_ignored_interrupt_stays_ignored(here: Path) -> None:
+    with start("bash -c \"trap '' INT; exec mmr query x.mmr -k 1 --format ids\"", here) as child:
+        wait_until_it_reads(child)
+        child.send_signal(signal.SIGINT)
+        stdout, _ = child.communicate(
+            (here / "items.jsonl").read_bytes().splitlines(keepends=True)[0], timeout=30
+        )
+    assert (stdout, child.returncode) == (b"item 0\n", 3)
 
 
 def test_nothing_half_written_is_ever_seen(here: Path) -> None:
