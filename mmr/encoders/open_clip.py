@@ -135,7 +135,7 @@ def build(
     except (SafetensorError, pickle.UnpicklingError, *UNFIT) as error:
         what = f"{file} holds no weights for {name}: {weights.first_line(error)}"
         raise BadDataError(what, "Name the architecture that the file was made with.") from error
-    return model.eval().requires_grad_(False)
+    return model.eval()
 
 
 def tokenizer_of(open_clip: Any, name: str, config: dict[str, Any], spec: str) -> Any:
