@@ -97,7 +97,7 @@ class Watch:
 
     def _end(self, record: Fields) -> None:
         roots, items = record.get("roots"), record.get("items")
-        if not isinstance(roots, list) or not all(isinstance(r, str) and r.startswith("/") for r in roots):
+        if not isinstance(roots, list) or not roots or not all(map(_is_absolute, roots)):
             raise UsageError(
                 "--sync needs a stream that says which folders it walked, and this one's eof has no roots",
                 "Make it with `mmr embed --skip-indexed INDEX FOLDER...` or `mmr embed --eof FOLDER...`.",
@@ -117,6 +117,10 @@ class Watch:
             raise StreamError(
                 f"the stream broke off: no eof record after its last {self._since_eof:,} items", NOT_DELETED
             )
+
+
+def _is_absolute(root: Any) -> bool:
+    return isinstance(root, str) and root.startswith("/")
 
 
 class Found:

@@ -301,8 +301,8 @@ def test_files_that_vanish_while_a_reader_opens(tmp_path, monkeypatch):
         assert len(calls) == 2
         assert len(list(index.items())) == 10
         assert len(index.segments()) == 1
-    other = open_index(path)
-    made(path, 3, version=2)
-    compact(path)
-    assert len(other.segments()) == 1
-    assert {version_of(record) for record in other.items()} == {0, 1}
+    with open_index(path) as other:
+        made(path, 3, version=2)
+        compact(path)
+        assert len(other.segments()) == 1
+        assert {version_of(record) for record in other.items()} == {0, 1}

@@ -1,0 +1,70 @@
+"""What keeping an index up to date costs beside building it, and what a reader pays to open it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+from mmr.index import open_index, upsert
+from mmr.stream.records import Record
+from tests.benchmarks.measure import report
+from tests.index.made import fail, unit
+
+ROWS, DIM, CHANGED = 100_000, 512, 1_000
+
+
+def records(vectors, names):
+    """Records as `embed` writes them."""
+    for number, vector in zip(names, vectors, strict=True):
+        image = f"photos/2024/{number:06d}.jpg"
+        yield Record({
+            "id": image, "image": image, "base": "/home/someone", "size": 100_000 + int(number),
+            "mtime": 1.7e9 + int(number), "digest": f"{int(number):032x}", "vector": vector, "model": "m#1",
+        })  # fmt: skip
+
+
+def cpu(function) -> float:
+    """CPU seconds of one call, the kernel's included."""
+    before = os.times()
+    function()
+    after = os.times()
+    return after.user + after.system - before.user - before.system
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+def test_a_thousand_changed_rows_cost_a_tenth_of_a_rebuild_at_most(tmp_path, kind):
+    vectors = unit(0, ROWS, DIM)
+    rounds = []
+    for turn in range(1 if kind == "hnsw" else 3):
+        path = tmp_path / f"{turn}.mmr"
+        built = cpu(lambda path=path: upsert(path, records(vectors, range(ROWS)), reject=fail, kind=kind))
+        chosen = np.random.default_rng(turn).choice(ROWS, CHANGED, replace=False)
+        fresh = unit(turn + 1, CHANGED, DIM)
+        changed = cpu(lambda path=path, c=chosen, f=fresh: upsert(path, records(f, c), reject=fail))
+        rounds.append((changed, built))
+    ours, peer = (min(column) for column in zip(*rounds, strict=True))
+    assert report(f"upsert of {CHANGED:,} in {ROWS:,} x {DIM}, {kind}, CPU", ours, peer, 0.1) <= 0.1
+
+
+@pytest.mark.bench
+def test_opening_and_reading_ten_hits_costs_milliseconds(tmp_path):
+    vectors = unit(0, ROWS, 32)
+    path = tmp_path / "x.mmr"
+    upsert(path, records(vectors, range(ROWS)), reject=fail)
+    upsert(path, records(unit(1, CHANGED, 32), range(CHANGED)), reject=fail)
+    opening, knowing = [], []
+    for _ in range(9):
+        start = time.perf_counter()
+        with open_index(path) as index:
+            number, live = index.segments()[0].number, np.flatnonzero(index.segments()[0].live)[:10]
+            index.records([(number, row) for row in live.tolist()], ("image", "text"))
+            opening.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            assert len(index.known_files()) == ROWS
+            knowing.append(time.perf_counter() - start)
+    assert report("open 100,000 items and read 10 hits", min(opening) * 1e3, 10, 1, "ms") <= 1
+    assert report("known_files of 100,000 items", min(knowing), 0.5, 1) <= 1
