@@ -143,19 +143,18 @@ def tokenizer_of(open_clip: Any, name: str, config: dict[str, Any], spec: str) -
     repository = config["text_cfg"].get("hf_tokenizer_name")
     if not repository:
         return open_clip.get_tokenizer(name)
+    part, where = "tokenizer's files", f"{weights.hub()}/{repository}"
     try:
         try:
             return open_clip.get_tokenizer(name, local_files_only=True)
         except OSError:
-            where = f"https://huggingface.co/{repository}"
-            weights.require_server("https://huggingface.co", spec, where)
+            weights.require_server(weights.hub(), spec, where, part)
             return open_clip.get_tokenizer(name)
     except ImportError as error:
         what = f"the tokenizer of {name} needs the package {error.name}"
         raise UnavailableError(what, f"Run `pip install {error.name}`.") from error
     except OSError as error:
-        where = f"https://huggingface.co/{repository}"
-        raise weights.missing(spec, where, weights.first_line(error)) from error
+        raise weights.missing(spec, where, weights.first_line(error), part) from error
 
 
 class OpenClip:
@@ -189,7 +188,7 @@ class OpenClip:
         if not texts:
             return self._none()
         tokens = self._tokenizer(texts).to(self._device)
-        with torch.inference_mode(), shortened(self._model, tokens) as cut:
+        with torch.inference_mode(), enough_memory(len(texts)), shortened(self._model, tokens) as cut:
             return unit(self._model.encode_text(cut), self.spec)
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
@@ -211,7 +210,7 @@ class OpenClip:
 
         if not prepared:
             return self._none()
-        with torch.inference_mode():
+        with torch.inference_mode(), enough_memory(len(prepared)):
             pixels = torch.from_numpy(np.stack(prepared)).to(self._device)
             scaled = pixels.permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
             scaled.sub_(self._mean).div_(self._std)
@@ -278,6 +277,18 @@ def shortened(model: Any, tokens: torch.Tensor) -> Iterator[torch.Tensor]:
         yield tokens[:, :length]
     finally:
         tower.positional_embedding, tower.attn_mask = positions, mask
+
+
+@contextmanager
+def enough_memory(count: int) -> Iterator[None]:
+    """Say which batch was too large when the device's memory runs out (`UnavailableError`)."""
+    import torch
+
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        what = f"the device has no memory for a batch of {count:,}: {weights.first_line(error)}"
+        raise UnavailableError(what, f"Use a smaller one: --batch {max(1, count // 2)}.") from error
 
 
 def is_causal(mask: torch.Tensor) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from mmr.errors import MissingInputError, UnavailableError, shown
 
 PROBE_SECONDS = 5.0
-OFFLINE = "Connect to the network and run the same command again, or use `--model builtin`."
+OFFLINE = "Run it again with a network, name a file (`--model open_clip:MODEL@FILE`), or use `--model builtin`."
 
 
 def locate(table_row: dict[str, Any], spec: str) -> Path:
@@ -48,10 +48,10 @@ def from_hub(repository: str, filenames: list[str], spec: str) -> Path:
         here = try_to_load_from_cache(repository, filename)
         if isinstance(here, str):
             return Path(here)
-    where = f"{constants.ENDPOINT}/{repository}"
+    where = f"{hub()}/{repository}"
     if constants.HF_HUB_OFFLINE:
         raise missing(spec, where, "HF_HUB_OFFLINE is set")
-    require_server(constants.ENDPOINT, spec, where)
+    require_server(hub(), spec, where)
     if sys.stderr is None or not sys.stderr.isatty():
         disable_progress_bars()
     for filename in filenames:
@@ -64,6 +64,11 @@ def from_hub(repository: str, filenames: list[str], spec: str) -> Path:
         except (OSError, ValueError) as error:
             raise missing(spec, where, first_line(error)) from error
     raise missing(spec, where, f"it has none of {', '.join(filenames)}")
+
+
+def hub() -> str:
+    """The address of the hub, or of the mirror that $HF_ENDPOINT names."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
 def from_address(address: str, spec: str) -> Path:
@@ -79,7 +84,7 @@ def from_address(address: str, spec: str) -> Path:
         raise missing(spec, address, first_line(error)) from error
 
 
-def require_server(endpoint: str, spec: str, where: str) -> None:
+def require_server(endpoint: str, spec: str, where: str, part: str = "weights") -> None:
     """Raise `UnavailableError` unless `endpoint` answers anything at all within five seconds."""
     import http.client
     import urllib.error
@@ -91,18 +96,20 @@ def require_server(endpoint: str, spec: str, where: str) -> None:
     except urllib.error.HTTPError:
         return
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise missing(spec, where, first_line(error)) from error
+        raise missing(spec, where, first_line(error), part) from error
 
 
-def missing(spec: str, where: str, reason: str) -> UnavailableError:
-    """The error for weights that are neither here nor within reach."""
-    what = f"the weights of {spec} are not on this machine and cannot be fetched from {where}: {reason}"
+def missing(spec: str, where: str, reason: str, part: str = "weights") -> UnavailableError:
+    """The error for a part of a model that is neither here nor within reach."""
+    what = f"{spec} lacks its {part}: they are not on this machine, and {where} cannot be read: {reason}"
     return UnavailableError(what, OFFLINE)
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, safe for a terminal."""
-    return shown((str(error) or type(error).__name__).splitlines()[0])
+    """The first line of what an error says, safe for a terminal; of an error of the system, its words."""
+    inner = getattr(error, "reason", error)
+    words = str(getattr(inner, "strerror", None) or inner) or type(error).__name__
+    return shown(words.splitlines()[0])
 
 
 def named_file(name: str) -> Path:

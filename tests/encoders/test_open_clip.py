@@ -272,6 +272,23 @@ def test_weights_that_do_not_fit(toys, random_weights, tmp_path):
             load(f"open_clip:toy@{tmp_path / name}")
 
 
+def test_a_batch_beyond_the_devices_memory_says_so(toy, monkeypatch):
+    import torch
+
+    encoder = toy()
+
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    encoder._model.encode_image = encoder._model.encode_text = full
+    with pytest.raises(UnavailableError, match="no memory for a batch of 6: CUDA out of memory") as caught:
+        encoder.encode_images(pictures())
+    assert "--batch 3" in caught.value.fix
+    with pytest.raises(UnavailableError, match="no memory for a batch of 1"):
+        encoder.encode_texts(["a"])
+    assert encoder._model.attn_mask.shape == (77, 77)
+
+
 def test_vectors_that_are_not_finite_are_refused(open_clip):
     import torch
 
@@ -285,6 +302,31 @@ def test_without_the_extra_the_error_names_it(monkeypatch, gone):
     monkeypatch.setitem(sys.modules, gone, None)
     with pytest.raises(UnavailableError, match=r"Run `pip install 'mmr\[clip\]'`"):
         load("clip")
+
+
+def test_a_tokenizer_of_the_hub_is_looked_for_here_first(open_clip, monkeypatch):
+    from mmr.encoders import weights
+    from mmr.encoders.open_clip import tokenizer_of
+
+    config = open_clip.get_model_config("ViT-B-16-SigLIP2")
+    asked = []
+
+    def get(name, **options):
+        asked.append(options or "network")
+        if here or not options:
+            return name
+        raise OSError("not here")
+
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    monkeypatch.setattr(open_clip, "get_tokenizer", get)
+    monkeypatch.setattr(weights, "require_server", lambda *words: asked.append(words[2:]))
+    here = True
+    assert tokenizer_of(open_clip, "m", config, "spec") == "m"
+    here = False
+    assert tokenizer_of(open_clip, "m", config, "spec") == "m"
+    local = {"local_files_only": True}
+    server = ("https://huggingface.co/timm/ViT-B-16-SigLIP2", "tokenizer's files")
+    assert asked == [local, local, server, "network"]
 
 
 def test_a_tokenizer_whose_package_is_missing_names_it(open_clip, monkeypatch):
