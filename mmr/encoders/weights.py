@@ -12,7 +12,7 @@ from typing import Any
 from mmr.errors import MissingInputError, UnavailableError, shown
 
 PROBE_SECONDS = 5.0
-OFFLINE = "Run it again with a network, name a file (`--model open_clip:MODEL@FILE`), or use `--model builtin`."
+OFFLINE = "Go online, or name a file (`--model open_clip:MODEL@FILE`), or use `--model builtin`."
 
 
 def locate(table_row: dict[str, Any], spec: str) -> Path:
