@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BATCH_ITEMS = 4096
 BATCH_SECONDS = 60.0
-BATCH_BYTES = 64 << 20
+BATCH_BYTES = 16 << 20
 INSERT = f"INSERT INTO items ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UPDATE = (
     "UPDATE items SET image = ?, base = ?, digest = ?, size = ?, mtime = ?, parent = ?, fields = ? "
@@ -105,6 +105,7 @@ class Upserter(Changer):
         self._seen: Meta | None = None
         self._fitting_models: set[str] = set()
         self._pending: dict[str, Fields] = {}
+        self._earlier: list[Fields] = []  # came before another of their id: taken if that one proves bad
         self._bytes = 0
         self._since = 0.0
         self._own: set[int] = set()
@@ -116,7 +117,7 @@ class Upserter(Changer):
                 self.add(record)
                 if tick is not None:
                     tick(1)
-        except MmrError:
+        except (MmrError, KeyboardInterrupt):
             self.flush()
             raise
         self.flush()
@@ -162,7 +163,8 @@ class Upserter(Changer):
     def _joined(self, earlier: Fields, record: Fields) -> Fields:
         """What two records of one id in a batch come to: the later one, or the earlier one seen again."""
         if record.get("vector") is not None:
-            self.counts.again += "vector" in earlier
+            if "vector" in earlier:
+                self._earlier.append(earlier)
             return record
         if earlier.get("vector") is None:
             return record
@@ -178,14 +180,15 @@ class Upserter(Changer):
         if not pending:
             return
         seen = [record for record in pending if record.get("vector") is None]
-        batch = [record for record in pending if record.get("vector") is not None]
+        batch = self._earlier + [record for record in pending if record.get("vector") is not None]
+        self._earlier = []
         if batch:
             self._put(batch)
         if seen and catalogue.exists(self.path) and self.open() and self.meta is not None:
             self._keep(seen)
 
     def _put(self, batch: Sequence[Fields]) -> None:
-        found = self._ready(batch)
+        found = self._last_of_each_id(self._ready(batch))
         if not found.records:
             return
         self.open()
@@ -206,6 +209,15 @@ class Upserter(Changer):
         if found.records:
             with translated(self.path):
                 self._store(found)
+
+    def _last_of_each_id(self, found: Ready) -> Ready:
+        """Leave out what a later usable record of the same id replaces, and count it."""
+        last = {record["id"]: row for row, record in enumerate(found.records)}
+        if len(last) == len(found.records):
+            return found
+        self.counts.again += len(found.records) - len(last)
+        rows = sorted(last.values())
+        return Ready([found.records[row] for row in rows], found.vectors[rows])
 
     def _ready(self, batch: Sequence[Fields]) -> Ready:
         terms, meta = self._known_terms(), self.meta if self.meta is not None else self._seen
@@ -239,9 +251,7 @@ class Upserter(Changer):
             self.counts.kept += len(found.records) - len(fresh)
         self._count([found.records[i] for i in fresh], old)
         if fresh and not self.dry_run:
-            self._own.add(number)
-            if len(self._own) > merge.MANY:
-                self._own = {merge.together(self, sorted(self._own))}
+            self._own = merge.settle_own(self, self._own | {number})
 
     def _count(self, fresh: Sequence[Fields], old: Mapping[str, Sequence[Any]]) -> None:
         for record in fresh:
