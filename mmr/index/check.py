@@ -94,7 +94,11 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
         live = live_rows(dead, rows)
         if rows - int(live.sum()) != dead_rows:
             yield f"segment {number}: {dead_rows:,} dead rows are counted, {rows - int(live.sum()):,} marked"
-        column = orjson.loads(ids)
+        try:
+            column = orjson.loads(ids)
+        except orjson.JSONDecodeError as error:
+            yield f"segment {number}: its ids cannot be read: {error}"
+            continue
         if len(column) != rows:
             yield f"segment {number} has {rows:,} rows and {len(column):,} ids"
             continue

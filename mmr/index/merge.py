@@ -58,6 +58,14 @@ def costly(segments: Sequence[Part], many: int) -> list[int]:
     return sorted(chosen)
 
 
+def settle_own(changer: Changer, own: set[int]) -> set[int]:
+    """Merge the segments that a long run has written so far, when they are many; return what they are now."""
+    if len(own) <= MANY:
+        return own
+    chosen = costly([part for part in parts(changer) if part.number in own], MANY)
+    return own - set(chosen) | {together(changer, chosen)} if chosen else own
+
+
 def settle(changer: Changer) -> None:
     """Merge what costs too much, then build the structures that are missing."""
     assert changer.meta is not None
@@ -122,18 +130,21 @@ def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None)
     target = meta if meta is not None else changer.meta
     connection, number = changer.connection, changer.next_number()
     kept: list[tuple[int, NDArray[np.int64]]] = []
-    names: list[str] = []
+    columns: list[bytes] = []
     for old in numbers:
         found = connection.execute("SELECT rows, dead, ids FROM segments WHERE number = ?", (old,))
         rows, dead, ids = found.fetchone()
         live = np.flatnonzero(live_rows(dead, rows))
-        column = orjson.loads(ids)
-        names += column if len(live) == rows else [column[row] for row in live.tolist()]
+        if len(live) < rows:
+            column = orjson.loads(ids)
+            ids = orjson.dumps([column[row] for row in live.tolist()])
+        if len(live):
+            columns.append(ids[1:-1])
         kept.append((old, live))
-    written = None
-    if names:
+    count, written = sum(len(live) for _, live in kept), None
+    if count:
         written = write_vectors(
-            changer.path, number, _blocks(changer, kept, target.dtype), len(names), target.dim, target.dtype
+            changer.path, number, _blocks(changer, kept, target.dtype), count, target.dim, target.dtype
         )
     files = connection.execute("SELECT name, segment FROM files").fetchall()
     gone = [name for name, segment in files if segment in numbers]
@@ -143,7 +154,7 @@ def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None)
         connection.executemany("DELETE FROM segments WHERE number = ?", [(old,) for old in numbers])
         connection.executemany("DELETE FROM files WHERE segment = ?", [(old,) for old in numbers])
         if written is not None:
-            changer.add_segment(number, len(names), orjson.dumps(names), [written])
+            changer.add_segment(number, count, b"[" + b",".join(columns) + b"]", [written])
             connection.executemany("UPDATE items SET place = ? WHERE place = ?", _moves(kept, number))
     if meta is not None:
         changer.meta = meta

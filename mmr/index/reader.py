@@ -208,36 +208,35 @@ class Index:
 
     def get(self, name: str) -> Record:
         """Return one item by its id, with its vector; raises `MissingInputError` where there is none."""
-        rows = self._rows("SELECT place FROM items WHERE id = ?", (name,))
+        rows = self._rows(f"SELECT {COLUMNS} FROM items WHERE id = ?", (name,))
         if not rows:
             raise MissingInputError(
                 f"{shown(str(self.path))} has no item {shown(name)!r}", "`--list` shows the ids that it has."
             )
-        return next(self._records_at([rows[0][0]]))
+        return self._dumped(rows)[0]
 
     def items(self) -> Iterator[Record]:
         """Yield every live item as the record that an index takes back, vectors included, oldest first."""
-        places = [row[0] for row in self._rows("SELECT place FROM items ORDER BY place")]
-        for start in range(0, len(places), DUMP_ROWS):
-            yield from self._records_at(places[start : start + DUMP_ROWS])
+        statement = f"SELECT {COLUMNS} FROM items WHERE place > ? ORDER BY place LIMIT {DUMP_ROWS}"
+        last = -1
+        while rows := self._rows(statement, (last,)):
+            yield from self._dumped(rows)
+            last = rows[-1][0]
 
-    def _records_at(self, places: list[int]) -> Iterator[Record]:
+    def _dumped(self, rows: list[Any]) -> list[Record]:
         import numpy as np
 
         from mmr.stream.records import Place, Record
 
         vectors = {segment.number: segment.vectors for segment in self.segments()}
-        rows: dict[int, list[Any]] = {}
-        for piece, marks in in_chunks(places):
-            for key, *row in self._rows(f"SELECT {COLUMNS} FROM items WHERE place IN ({marks})", piece):
-                rows[key] = row
-        for key in places:
-            record = to_dump(Item(*rows[key]), self.bases)
-            segment, row = key >> ROW_BITS, key & ((1 << ROW_BITS) - 1)
-            record["vector"] = np.asarray(vectors[segment][row], np.float32)
+        records = []
+        for key, *row in rows:
+            record = to_dump(Item(*row), self.bases)
+            record["vector"] = np.asarray(vectors[key >> ROW_BITS][key & ((1 << ROW_BITS) - 1)], np.float32)
             if self.meta.model is not None:
                 record["model"] = self.meta.model
-            yield Record(record, Place(f"{self.path.name} item {shown(record['id'])}", None))
+            records.append(Record(record, Place(f"{self.path.name} item {shown(record['id'])}", None)))
+        return records
 
     def all_ids(self) -> Iterator[str]:
         """Yield the ids of all live items, oldest first."""
@@ -248,34 +247,42 @@ class Index:
     def known_files(self) -> dict[str, Known]:
         """Return what is known of every picture, by absolute path, in one query."""
         known: dict[str, Known] = {}
-        path, make = self.bases.path, Known._make
+        make = Known._make
+        starts = {number: folder.rstrip("/") + "/" for number, folder in self.bases.folders.items()}
         statement = "SELECT id, image, base, size, mtime, digest FROM items WHERE image IS NOT NULL"
         with catalogue.translated(self.path):
-            for name, image, base, *rest in self._connection.execute(statement):
-                file = path(base, name if image == SAME_AS_ID else image)
-                if file is not None:
-                    known[file] = make((name, *rest))
+            for name, image, base, size, mtime, digest in self._connection.execute(statement):
+                file = name if image == SAME_AS_ID else image
+                if file[:1] != "/":
+                    if base is None:
+                        continue
+                    file = starts[base] + file
+                if "/." in file or "//" in file:
+                    file = os.path.normpath(file)
+                known[file] = make((name, size, mtime, digest))
         return known
 
     def rows_named(self, names: Iterable[str]) -> dict[int, Rows]:
         """Return the rows of items by id, by picture's path (as stored, or found from here) or by digest."""
         wanted = list(dict.fromkeys(names))
-        places: set[int] = set()
+        places = self._places_of_paths(wanted)
         for piece, marks in in_chunks(wanted):
-            for where in (f"id IN ({marks})", f"typeof(image) = 'text' AND image IN ({marks})",
-                          f"digest IS NOT NULL AND digest IN ({marks})"):  # fmt: skip
+            for where in (f"id IN ({marks})", f"digest IS NOT NULL AND digest IN ({marks})"):
                 places.update(row[0] for row in self._rows(f"SELECT place FROM items WHERE {where}", piece))
-        here = str(Path.cwd())
-        files = [absolute(here, name) or name for name in wanted]
-        for base, folder in self.bases.folders.items():
-            images = {os.path.relpath(file, folder) for file in files}
-            images |= {file[len(folder) :].lstrip("/") for file in files if file.startswith(folder)}
-            places.update(self._places_of(sorted(images), "base = ?", [base]))
-        places.update(self._places_of(files, "base IS NULL", []))
         return _by_segment(places)
 
+    def _places_of_paths(self, paths: list[str]) -> set[int]:
+        """Places of the items whose picture has one of these paths, as stored or as found from here."""
+        places = self._places_of(paths, "image IS NOT NULL", [])
+        here = str(Path.cwd())
+        files = [absolute(here, name) or name for name in paths]
+        for base, folder in self.bases.folders.items():
+            images = {os.path.relpath(file, folder) for file in files}
+            places |= self._places_of(sorted(images), "base = ?", [base])
+        return places | self._places_of(files, "base IS NULL", [])
+
     def _places_of(self, images: list[str], where: str, values: list[Any]) -> set[int]:
-        """Places of the items whose picture has one of these paths, relative to one base."""
+        """Places of the items whose picture was given as one of these paths."""
         places: set[int] = set()
         for piece, marks in in_chunks(images):
             named = f"image = {SAME_AS_ID} AND id IN ({marks})"
@@ -296,7 +303,7 @@ class Index:
                 row[0] for row in self._rows(f"SELECT place FROM items WHERE {field} = ?", (value,))
             )
         if field == "image":
-            return self.rows_named([value])
+            return _by_segment(self._places_of_paths([value]))
         places = []
         if field in ("size", "mtime"):
             rows = self._rows(f"SELECT place, {field} FROM items WHERE {field} IS NOT NULL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -103,8 +104,13 @@ def write_structure(
     name = f"seg-{number}.{kind.suffix}"
     temporary = folder / f".{name}.tmp"
     try:
-        if not kind.write(vectors, params, temporary):
-            return None
+        try:
+            if not kind.write(vectors, params, temporary):
+                return None
+        except RuntimeError as error:
+            raise OSError(
+                errno.EIO, f"the structure was not written ({error})", str(folder / name)
+            ) from error
         with open(temporary, "rb") as file:
             written = Written(name, os.fstat(file.fileno()).st_size, file_sha256(file))
             os.fsync(file.fileno())

@@ -109,7 +109,9 @@ def test_a_second_writer_waits(tmp_path):
 def test_two_programs_at_once(sh, tmp_path):
     (tmp_path / "a.jsonl").write_bytes(lines(item(f"a{i}.jpg") for i in range(300)))
     (tmp_path / "b.jsonl").write_bytes(lines(item(f"b{i}.jpg") for i in range(300)))
-    done = sh("mmr index x.mmr a.jsonl --wait 60 & mmr index x.mmr b.jsonl --wait 60; wait %1")
+    done = sh(
+        "mmr index x.mmr a.jsonl --wait 60 & first=$!; mmr index x.mmr b.jsonl --wait 60 && wait $first"
+    )
     assert done.status == 0, done.stderr
     assert len(names(tmp_path / "x.mmr")) == 600
     assert check(tmp_path / "x.mmr") == []
@@ -155,6 +157,18 @@ def test_a_full_disk_loses_nothing(sh, tmp_path):
     full = sh("mmr index x.mmr --dump > /dev/full")
     assert full.status == 74
     assert "No space left" in full.stderr
+
+
+def test_a_full_disk_while_a_graph_is_built(sh, tmp_path):
+    path = made(tmp_path / "x.mmr", 500)
+    done = sh("ulimit -f 80; mmr index x.mmr --rebuild --kind hnsw:least=2")
+    assert done.status == 74, done.stderr
+    assert "Traceback" not in done.stderr
+    assert check(path) == []
+    assert sorted(file.name for file in path.glob("*seg*")) == ["seg-1.npy"]
+    assert sh("mmr index x.mmr --rebuild").status == 0
+    assert check(path) == []
+    assert (path / "seg-1.hnsw").is_file()
 
 
 def test_a_full_disk_at_the_first_write(sh, tmp_path):
