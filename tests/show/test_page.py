@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import tracemalloc
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mmr.show.page import jpeg_size
+from mmr.errors import raise_item
+from mmr.show.page import jpeg_size, write_page
+from mmr.show.words import prose
 from tests.show.conftest import draw
 
 HOSTILE = [
@@ -40,6 +45,7 @@ class Tags(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
+        self.said: list[str] = []
         self.feed(text)
         self.close()
 
@@ -51,6 +57,9 @@ class Tags(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.said.append(data)
 
     def every(self, name):
         return [attrs for tag, attrs in self.tags if tag == name]
@@ -81,6 +90,22 @@ def test_hostile_names_and_texts_are_only_text(page):
     assert "style" not in names
     assert {attrs["src"].partition(",")[0] for attrs in tags.every("img")} == {"data:image/jpeg;base64"}
     assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", text)
+
+
+def page_of(text):
+    """The tags of a page that shows one text everywhere."""
+    out = io.BytesIO()
+    record = {"id": text, "text": text, text: text, "hits": [{"id": text, "text": text, "note": text}]}
+    write_page([record, {"id": text}], out, title=text, thumbnail=draw, reject=raise_item)
+    return Tags(out.getvalue().decode())
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60))
+def test_any_text_reads_back_as_it_was_shown(text):
+    tags = page_of(text)
+    assert tags.open == []
+    assert prose(text) in tags.said or not prose(text)
+    assert {tag for tag, _ in tags.tags} <= {tag for tag, _ in page_of("calm").tags}
 
 
 def test_links_are_nothing_but_paths(page):
@@ -165,8 +190,6 @@ def test_an_empty_stream_gives_a_page_that_says_so(page):
 
 @pytest.mark.parametrize("size", [(256, 171), (1, 256), (3, 2)])
 def test_jpeg_sizes_are_read_from_the_file(size):
-    import io
-
     from PIL import Image
 
     for options in ({}, {"progressive": True}):
@@ -177,8 +200,6 @@ def test_jpeg_sizes_are_read_from_the_file(size):
 
 
 def test_memory_does_not_grow_with_the_stream(tmp_path):
-    from mmr.show.page import write_page
-
     def picture(path, side):
         return draw("x.jpg", 64) + b"\0" * 20_000
 

@@ -12,7 +12,8 @@ import sys
 
 import pytest
 
-from mmr.show.table import Look, blocks
+from mmr.errors import OutputError
+from mmr.show.table import Look, blocks, print_hits
 from mmr.show.words import cells
 from tests.conftest import program_environment
 
@@ -203,3 +204,21 @@ def test_the_table_needs_nothing_heavy(sh):
     )
     done = sh(f'echo \'{{"id":"a","hits":[]}}\' > q.jsonl; python -c "{code}"')
     assert done.lines[-1] == "[]"
+
+
+def test_a_table_in_a_file_is_plain_and_whole(tmp_path, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    file = tmp_path / "table.txt"
+    print_hits([HITS], str(file))
+    assert file.read_text() == "".join(f"{line}\n" for line in lines([HITS]))
+
+    def broken():
+        yield HITS
+        raise ValueError("the stream died")
+
+    with pytest.raises(ValueError, match="died"):
+        print_hits(broken(), str(file))
+    assert file.read_text().count("\n") == 3
+    with pytest.raises(OutputError):
+        print_hits([HITS], str(tmp_path / "nowhere" / "table.txt"))
