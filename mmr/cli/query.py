@@ -134,16 +134,15 @@ def _embedder(
     def embed(records: Iterable[Record]) -> Iterator[Record]:
         nonlocal encoder
         from mmr.compose.weighted import weighted
-        from mmr.embed.pipeline import embed_records
+        from mmr.embed.pipeline import Plan, embed_records
         from mmr.encoders import Closes
 
         if encoder is None:
             encoder = _load(index, model, device, precision, threads)
             if isinstance(encoder, Closes):
                 stack.callback(encoder.close)
-        return embed_records(
-            records, encoder, queries=True, compose=weighted, templates=templates, reject=report
-        )
+        plan = Plan(queries=True, compose=weighted, templates=templates)
+        return embed_records(records, encoder, plan, reject=report)
 
     return embed
 

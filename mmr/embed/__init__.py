@@ -1,0 +1,1 @@
+"""The pipeline: pictures and words in, decoded ahead, embedded in batches, in order out."""
