@@ -1,0 +1,155 @@
+"""What the training scripts compute, where it needs neither the network nor the extra `train`."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from mmr.encoders.builtin import WEIGHTS
+from mmr.encoders.builtin.architecture import BLOCKS, SHARED_BLOCKS
+from mmr.encoders.builtin.training import captions, packing, pixels, scenery, sources, wordnet
+from mmr.encoders.builtin.training.captions import Scene
+from mmr.encoders.builtin.vision import late_network, shared_network
+from mmr.encoders.builtin.weights import Weights, shipped
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [("cat", "cats"), ("box", "boxes"), ("party hat", "party hats"), ("cherry", "cherries"), ("key", "keys"),
+     ("mouse", "mice"), ("fish", "fish"), ("sandwich", "sandwiches")],
+)  # fmt: skip
+def test_plurals(one, many):
+    assert captions.plural(one) == many
+
+
+def test_a_thorough_caption_names_everything():
+    scene = Scene("cat", 2, "red", "", "beach", "night", "sketch")
+    for seed in range(30):
+        text = captions.caption(scene, random.Random(seed), thorough=1.1)
+        assert "two red cats" in text
+        assert any(words in text for words in captions.PLACES["beach"])
+        assert any(words in text for words in captions.TIMES["night"])
+        assert "sketch" in text
+
+
+def test_a_changed_scene_differs_in_one_detail():
+    scene = Scene("cat", 2, "red", "", "beach", "night", "sketch")
+    for seed in range(50):
+        other = captions.changed(scene, random.Random(seed))
+        assert sum(a != b for a, b in zip(vars(scene).values(), vars(other).values(), strict=True)) == 1
+
+
+def test_a_detail_that_is_not_known_is_not_changed():
+    changed = {captions.changed(Scene("cat"), random.Random(seed)) for seed in range(50)}
+    assert changed == {Scene("cat", count) for count in (2, 3, 4)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("arrow-left_2Icon", "arrow left icon"), ("red apple", "red apple"), ("A1", "a")]
+)
+def test_plain_names(name, text):
+    assert sources.plain(name) == text
+
+
+def test_every_place_is_painted_and_darker_at_night():
+    for place in captions.PLACES:
+        day, night = (
+            np.mean([np.asarray(scenery.paint(place, time, 64, random.Random(seed))) for seed in range(5)])
+            for time in ("day", "night")
+        )
+        assert night < day if place != "space" else night < 60
+
+
+def test_tint_gives_the_colour_and_keeps_the_shape():
+    drawing = np.full((32, 32, 4), 255, np.uint8)
+    drawing[:, :, :3] = (120, 125, 122)
+    drawing[:8, :, 3] = 0
+    for name, colour in captions.COLOURS.items():
+        made = pixels.tinted(drawing, colour)
+        assert pixels.main_colour(made) == name
+        np.testing.assert_array_equal(made[:, :, 3], drawing[:, :, 3])
+
+
+def test_a_mixed_drawing_has_no_main_colour():
+    drawing = np.full((32, 32, 4), 255, np.uint8)
+    drawing[:16, :, :3], drawing[16:, :, :3] = captions.COLOURS["red"], captions.COLOURS["blue"]
+    assert pixels.main_colour(drawing) == ""
+
+
+def test_wordnet_lines(tmp_path):
+    line = (
+        "02121620 05 n 02 cat 0 true_cat(a) 0 002 @ 02120997 n 0000 ~ 02122298 n 0000 "
+        '| feline mammal; "a cat purrs"  \n'
+    )
+    (tmp_path / "data.noun").write_text("  1 licence\n" + line)
+    (tmp_path / "cntlist.rev").write_text("cat%1:05:00:: 1 18\ncat%1:05:01:: 2 1\n")
+    (synset,) = wordnet.synsets(tmp_path, "noun")
+    assert (synset.offset, synset.file, synset.words) == (2121620, "animal", ("cat", "true cat"))
+    assert synset.broader == (2120997,)
+    assert wordnet.definition_and_examples(synset.gloss) == ("feline mammal", ["a cat purrs"])
+    assert wordnet.sense_counts(tmp_path) == {("cat", 5): 19}
+
+
+def test_packed_tensors_read_as_rounded(tmp_path):
+    rng = np.random.default_rng(0)
+    shapes = {"0.widen.weight": (6, 4), "0.filter.weight": (9, 4), "0.widen.bias": (4,)}
+    tensors = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    stored = {}
+    for name, array in tensors.items():
+        stored.update(packing.stored(name, array))
+    path = tmp_path / "some.safetensors"
+    packing.write(stored, {"dim": "4"}, path)
+    weights, rounded = Weights(path), packing.rounded(tensors)
+    for name, array in tensors.items():
+        np.testing.assert_array_equal(weights.matrix(name), rounded[name])
+        np.testing.assert_allclose(rounded[name], array, atol=np.abs(array).max() / 200)
+    assert stored["0.widen.weight"].dtype == np.int8
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return Weights(shipped(WEIGHTS))
+
+
+def test_numpy_and_torch_run_the_same_network(weights):
+    torch = pytest.importorskip("torch", reason="torch comes with the extras clip and train")
+    from mmr.encoders.builtin.training import network
+
+    pictures = np.random.default_rng(1).normal(size=(2, 128, 128, 3)).astype(np.float32)
+    early = shared_network(weights).early(pictures)
+    late = late_network(weights, "draw").late(early)
+    tensors = {
+        name.split(".", 1)[1]: weights.matrix(name)
+        for name in weights.names()
+        if name.startswith(("shared.", "draw.")) and not name.endswith(".scale")
+    }
+    with torch.inference_mode():
+        expected = network.early(network.as_torch(tensors), torch.from_numpy(pictures).permute(0, 3, 1, 2))
+        features = network.late(network.as_torch(tensors), expected)
+    np.testing.assert_allclose(early, expected.permute(0, 2, 3, 1), atol=2e-4)
+    np.testing.assert_allclose(late, features, atol=2e-4)
+
+
+@pytest.mark.parametrize("number", [3, 8, 11])
+def test_the_fixed_filter_has_torchs_gradient(number):
+    torch = pytest.importorskip("torch", reason="torch comes with the extras clip and train")
+    from mmr.encoders.builtin.training.network import FixedFilter
+
+    block, before, after = BLOCKS[number], *BLOCKS[number].padding
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 4, 8, 8, dtype=torch.double, generator=generator, requires_grad=True)
+    weight = torch.randn(4, 1, block.kernel, block.kernel, dtype=torch.double, generator=generator)
+    made = FixedFilter.apply(x, weight, block.stride, block.padding)
+    wide = torch.nn.functional.pad(x, (before, after, before, after))
+    expected = torch.nn.functional.conv2d(wide, weight, stride=block.stride, groups=4)
+    slope = torch.randn(expected.shape, dtype=torch.double, generator=generator)
+    np.testing.assert_allclose(made.detach(), expected.detach(), atol=1e-12)
+    ours, theirs = (torch.autograd.grad(out, x, slope)[0] for out in (made, expected))
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+def test_the_shared_part_is_the_first_half():
+    assert 0 < SHARED_BLOCKS < len(BLOCKS)
+    assert BLOCKS[SHARED_BLOCKS - 1].outputs == 80
