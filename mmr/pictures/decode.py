@@ -31,7 +31,7 @@ UNSUITABLE = (
     (b"pk\x03\x04", "is a zip archive", "unpack it first"),
     (b"\x1ae\xdf\xa3", "is a video", "`ffmpeg` makes pictures of its frames"),
 )
-CUT_OFF = ("truncated", "broken", "end of file", "EOF", "not enough data", "incomplete")
+CUT_OFF = ("truncated", "broken", "end of file", "eof", "not enough data", "incomplete")
 ORIENTATION = 0x0112  # the EXIF tag
 
 _lock = threading.Lock()
@@ -193,7 +193,7 @@ def _unknown(data: bytes) -> tuple[str, str]:
 def _broken(error: Exception) -> tuple[str, str]:
     """Say what a decoder's error means."""
     words = shown(str(error)) or type(error).__name__
-    if any(sign in words for sign in CUT_OFF):
+    if any(sign in words.lower() for sign in CUT_OFF):
         return f"is cut off or damaged ({words})", "copy it again"
     return f"cannot be decoded ({words})", ""
 
