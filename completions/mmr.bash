@@ -1,0 +1,87 @@
+# Written by man/generate.py from the command tree; `make docs` writes it again.
+
+_mmr() {
+  local current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" command="" words="" i
+  COMPREPLY=()
+  if [[ $current == "=" ]]; then
+    current=""
+  elif [[ $before == "=" ]]; then
+    before="${COMP_WORDS[COMP_CWORD-2]}"
+  fi
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    if [[ ${COMP_WORDS[i]} != -* ]]; then
+      command="${COMP_WORDS[i]}"
+      break
+    fi
+  done
+  case "$command $before" in
+    "embed --text") compopt +o default 2>/dev/null; return ;;
+    "embed --files-from") return ;;
+    "embed --include") compopt +o default 2>/dev/null; return ;;
+    "embed --exclude") compopt +o default 2>/dev/null; return ;;
+    "embed --id") compopt +o default 2>/dev/null; return ;;
+    "embed --skip-indexed") return ;;
+    "embed --modality") words="image text both" ;;
+    "embed --bind") compopt +o default 2>/dev/null; return ;;
+    "embed --format") words="jsonl npy" ;;
+    "embed --vector-format") words="list base64" ;;
+    "embed -o"|"embed --output") return ;;
+    "embed --model") words="builtin clip clip-large siglip mobileclip" ;;
+    "embed --model-of") return ;;
+    "embed --template") compopt +o default 2>/dev/null; return ;;
+    "embed --batch") compopt +o default 2>/dev/null; return ;;
+    "embed --device") compopt +o default 2>/dev/null; return ;;
+    "embed --precision") words="auto fp32 bf16 fp16" ;;
+    "embed --threads") compopt +o default 2>/dev/null; return ;;
+    "embed --errors") return ;;
+    "embed --progress") words="auto plain none" ;;
+    "index --kind") words="flat hnsw" ;;
+    "index --model") words="builtin clip clip-large siglip mobileclip" ;;
+    "index --max-delete") compopt +o default 2>/dev/null; return ;;
+    "index --format") words="table json" ;;
+    "index --get") compopt +o default 2>/dev/null; return ;;
+    "index --wait") compopt +o default 2>/dev/null; return ;;
+    "index --vector-format") words="list base64" ;;
+    "index -o"|"index --output") return ;;
+    "index --errors") return ;;
+    "index --progress") words="auto plain none" ;;
+    "query --image") return ;;
+    "query --from") return ;;
+    "query -k") compopt +o default 2>/dev/null; return ;;
+    "query --min-score") compopt +o default 2>/dev/null; return ;;
+    "query --where") compopt +o default 2>/dev/null; return ;;
+    "query --fields") compopt +o default 2>/dev/null; return ;;
+    "query --format") words="jsonl trec table ids" ;;
+    "query --vector-format") words="list base64" ;;
+    "query -o"|"query --output") return ;;
+    "query --model") words="builtin clip clip-large siglip mobileclip" ;;
+    "query --template") compopt +o default 2>/dev/null; return ;;
+    "query --device") compopt +o default 2>/dev/null; return ;;
+    "query --precision") words="auto fp32 bf16 fp16" ;;
+    "query --threads") compopt +o default 2>/dev/null; return ;;
+    "query --errors") return ;;
+    "query --progress") words="auto plain none" ;;
+    "show --html") return ;;
+    "show --title") compopt +o default 2>/dev/null; return ;;
+    "show --size") compopt +o default 2>/dev/null; return ;;
+    "show --errors") return ;;
+    "show --progress") words="auto plain none" ;;
+    *)
+    if [[ $current == -* ]]; then
+      case "$command" in
+      "") words="--verbose --version --debug -h --help" ;;
+      "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
+      "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --compact --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
+      "query") words="--image --from --all-items -k --min-score --where --exclude-self --exact --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
+      "show") words="--html --title --size --errors --strict -q --quiet --progress -h --help" ;;
+      esac
+    elif [[ -z $command ]]; then
+      words="embed index query show"
+    fi ;;
+  esac
+  if [[ -n $words ]]; then
+    compopt +o default 2>/dev/null
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+  fi
+}
+complete -o default -F _mmr mmr
