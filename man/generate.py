@@ -89,7 +89,12 @@ def sentence(words: str) -> str:
 def read_prose(title: str, section: int) -> dict[str, str]:
     """The sections of a page's prose, with the tables of the code in their places."""
     text = (PROSE / f"{title}.{section}.md").read_text(encoding="utf-8")
-    return roff.sections(text.replace("{kinds}", kinds()).replace("{models}", models()))
+    from mmr.pictures.decode import PIXELS
+
+    values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}"}
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return roff.sections(text)
 
 
 def head(title: str, section: int) -> str:
