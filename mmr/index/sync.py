@@ -114,9 +114,8 @@ class Watch:
     def finish(self) -> None:
         """Raise `StreamError` when the stream broke off before its eof record."""
         if self.ends == 0 or self._since_eof:
-            raise StreamError(
-                f"the stream broke off: no eof record after its last {self._since_eof:,} items", NOT_DELETED
-            )
+            after = f" after the last {self._since_eof:,} records" if self._since_eof else ""
+            raise StreamError(f"the stream broke off: it has no eof record{after}", NOT_DELETED)
 
 
 def _is_absolute(root: Any) -> bool:

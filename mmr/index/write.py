@@ -137,12 +137,12 @@ class Upserter(Changer):
         earlier = self._pending.pop(name, None)
         if earlier is not None:
             record = self._joined(earlier, record)
-        if not self._pending:
+        if not self._pending and not self._earlier:
             self._since = time.monotonic()
             self._bytes = 0
         self._pending[name] = record
         self._bytes += 0 if vector is None else len(vector) * 4
-        full = len(self._pending) >= BATCH_ITEMS or self._bytes >= BATCH_BYTES
+        full = len(self._pending) + len(self._earlier) >= BATCH_ITEMS or self._bytes >= BATCH_BYTES
         if full or time.monotonic() - self._since >= BATCH_SECONDS:
             self.flush()
 

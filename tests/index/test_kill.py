@@ -92,8 +92,10 @@ def rounds(tmp_path: Path, kills: int) -> int:
         stream.write_bytes(lines([*records, *([eof(len(records), ROOT)] if syncs and ends else [])]))
         options = ("--sync", "--max-delete", "1") if syncs else ()
         process = start(index, stream, *options)
+        begin = time.monotonic()
         try:
             process.wait(dice.uniform(first * 0.5, last))
+            last = max(first, (last + time.monotonic() - begin) / 2)
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             killed += 1

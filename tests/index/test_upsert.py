@@ -292,3 +292,25 @@ def test_a_row_is_copied_a_few_times_in_its_life():
             segments = [part for part in segments if part.number not in chosen] + [Part(number, moved, moved)]
         assert len(segments) <= merging.SEGMENTS + 12, run
     assert copied / 20_000 < 8
+
+
+def test_a_stream_of_one_id_is_committed_in_batches_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "BATCH_ITEMS", 4)
+    path = tmp_path / "x.mmr"
+
+    def stream():
+        for version in range(9):
+            yield item("same", version)
+            if version >= 3:
+                assert version_of(stored(path)["same"]) == version - (version + 1) % 4
+
+    counts = upsert(path, stream(), reject=fail)
+    assert (counts.new, counts.again) == (1, 8)
+    assert version_of(stored(path)["same"]) == 8
+
+
+def test_a_bad_record_does_not_take_a_good_one_of_its_id_with_it(tmp_path):
+    bad = Bad()
+    stream = [item("a", 1), item("a", vector=np.zeros(DIM, np.float32))]
+    assert upsert(tmp_path / "x.mmr", stream, reject=bad).new == 1
+    assert (version_of(stored(tmp_path / "x.mmr")["a"]), len(bad)) == (1, 1)
