@@ -120,5 +120,6 @@
       return item;
     }));
     contents.hidden = false;
+    document.querySelector(".many").hidden = false;
   }
 })();

@@ -56,8 +56,8 @@ HEAD = """<!doctype html>
 <a class="skip" href="#results">Skip to the results</a>
 <header class="top">
 <h1 dir="auto">{title}</h1>
-<p class="keys" hidden><kbd>&larr;</kbd> <kbd>&rarr;</kbd> move &ensp; <kbd>Enter</kbd> looks closer &ensp;
-<kbd>n</kbd> <kbd>p</kbd> next, previous query</p>
+<p class="keys" hidden><kbd>&larr;</kbd> <kbd>&rarr;</kbd> move &ensp; <kbd>Enter</kbd> looks closer
+<span class="many" hidden>&ensp; <kbd>n</kbd> <kbd>p</kbd> next, previous query</span></p>
 <details class="contents" hidden><summary></summary><nav aria-label="Queries"><ol></ol></nav></details>
 </header>
 <main id="results" tabindex="-1">

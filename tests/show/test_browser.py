@@ -111,6 +111,15 @@ def test_a_focused_hit_is_not_hidden_under_the_query(browser, page):
         )
 
 
+def test_one_query_needs_no_list_of_queries(browser, page):
+    for queries in (QUERIES[:1], QUERIES):
+        path, _, _ = page(queries)
+        browser.open(path)
+        shown = "[...document.querySelectorAll('.contents, .many')].map(e => e.checkVisibility())"
+        assert browser.ask(shown) == [len(queries) > 1] * 2
+    assert browser.ask("[...document.querySelectorAll('nav a')].map(a => a.hash).join()") == "#r1,#r2"
+
+
 def test_each_grid_is_one_stop_of_the_tab_key(browser, page):
     path, _, _ = page(QUERIES)
     browser.open(path)
