@@ -79,7 +79,9 @@ def command(
 
     with ExitStack() as stack:
         known, model = _known(how["skip_indexed"] or None, how["model"], how["model_of"])
-        encoder = load(model, device=how["device"], precision=how["precision"], threads=how["threads"])
+        named_by = "" if how["model"] else how["model_of"] or how["skip_indexed"] or ""
+        encoder = load(model, device=how["device"], precision=how["precision"], threads=how["threads"],
+                       named_by=named_by)  # fmt: skip
         _check_fingerprint(encoder, how)
         if isinstance(encoder, Closes):
             stack.callback(encoder.close)

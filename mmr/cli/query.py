@@ -156,7 +156,8 @@ def _load(index: Index, model: str | None, device: str, precision: str, threads:
         what = f"{shown(index.path.name)} does not name the model of its vectors, so it cannot embed a query."
         raise UsageError(what, "Name it with --model, or send queries with vectors.")
     spec = (model or named).rpartition("#")[0] if "#" in (model or named) else (model or named)
-    encoder = load(spec, device=device, precision=precision, threads=threads)
+    named_by = "" if model else index.path.name
+    encoder = load(spec, device=device, precision=precision, threads=threads, named_by=named_by)
     check_model(index.meta.model, model_name(encoder), expected_by=index.path.name, found_by=spec,
                 fix="Use the weights that built the index, or build the index again with these.")  # fmt: skip
     return encoder

@@ -21,6 +21,7 @@ PREFIX = "open_clip:"
 FORM = "Write open_clip:MODEL/PRETRAINED or open_clip:MODEL@FILE.safetensors."
 PROBES = ("a photo of a cat", "Two RED apples, half-eaten!", "naïve café №5", "東京の夜 🌃", "it's <b>42</b>")
 UNFIT = (RuntimeError, AssertionError, LookupError, ValueError, TypeError, AttributeError, EOFError)
+PURE = {"bf16": "pure_bf16", "fp16": "pure_fp16"}  # all weights; open_clip's mixture breaks on CoCa
 PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 
 
@@ -124,7 +125,7 @@ def build(
     try:
         with warnings.catch_warnings(action="ignore"), torch_setup.initial_values_left_out():
             model: torch.nn.Module = open_clip.create_model(
-                name, pretrained=str(file), precision=precision, device=device,
+                name, pretrained=str(file), precision=PURE.get(precision, precision), device=device,
                 force_quick_gelu=bool(row.get("quick_gelu")),
                 force_preprocess_cfg={key: row[key] for key in PREPROCESSING if row.get(key) is not None},
             )  # fmt: skip

@@ -50,6 +50,19 @@ ARCHITECTURES = {
     "toy-eos": {"text_cfg": {**TOWER, "pool_type": "eos", "eos_id": 49407}},
     "toy-last": {"text_cfg": {**TOWER, "pool_type": "last"}},
     "toy-open": {"text_cfg": {**TOWER, "no_causal_mask": True}, "custom_text": True},
+    "toy-coca": {
+        "text_cfg": {**TOWER, "context_length": 76, "embed_cls": True, "output_tokens": True},
+        "vision_cfg": {**SIGHT, "attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True},
+        "multimodal_cfg": {
+            "context_length": 76,
+            "vocab_size": 49408,
+            "width": 64,
+            "heads": 2,
+            "layers": 2,
+            "attn_pooler_heads": 2,
+        },
+        "custom_text": True,
+    },
     "toy-class": {"text_cfg": {**TOWER, "embed_cls": True, "pool_type": "last"}, "custom_text": True},
 }
 

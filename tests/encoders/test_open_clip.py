@@ -106,11 +106,11 @@ def test_texts_are_cut_only_where_that_is_exact(open_clip, toys, random_weights)
         tokens = tokenizer(["a cat", "a black dog"])
         before = {key: value.clone() for key, value in model.state_dict().items()}
         with shortened(model, tokens) as cut:
-            assert cut.shape[1] == (5 if CUT.get(name) else 77), name
+            assert cut.shape[1] == (5 if CUT.get(name) else tokens.shape[1]), name
         assert set(before) == set(model.state_dict())
         assert model.encode_text(tokens).shape == (2, 32)
         with shortened(model, tokenizer(["word " * 100])) as cut:
-            assert cut.shape[1] == 77
+            assert cut.shape[1] == tokens.shape[1]
 
 
 def test_an_error_while_a_text_is_cut_leaves_the_model_whole(open_clip, toys, random_weights):
@@ -146,6 +146,15 @@ def test_bf16_is_close_to_fp32_on_a_real_architecture(open_clip, random_weights)
         cosines = (one * other).sum(axis=1)
         assert np.median(cosines) >= 0.999
         assert cosines.min() < 1 - 1e-9
+
+
+def test_every_kind_of_tower_runs_in_low_precision(toy, toys):
+    for name in toys:
+        full = toy(name)
+        for precision in ("bf16", "fp16"):
+            low = toy(name, precision=precision)
+            assert np.median((full.encode_images(pictures()) * low.encode_images(pictures())).sum(1)) > 0.999
+            assert np.median((full.encode_texts(TEXTS) * low.encode_texts(TEXTS)).sum(1)) > 0.999, name
 
 
 def test_auto_takes_bf16_only_where_the_processor_multiplies_it(open_clip, monkeypatch, tmp_path):
