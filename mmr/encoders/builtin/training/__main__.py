@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def _samples(options: argparse.Namespace) -> None:
 def _tune(options: argparse.Namespace) -> None:
     from . import tune
 
-    tune.run(options.work, options.head_steps, options.steps)
+    tune.run(options.work, options.head_steps, options.steps, options.minutes)
 
 
 def _photographs(options: argparse.Namespace) -> None:
@@ -109,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--shards", type=int, default=44, help="shards of 4,096 samples [%(default)s]")
     made.add_argument("--head-steps", type=int, default=600, help="batches for the head alone [%(default)s]")
     made.add_argument("--steps", type=int, default=3000, help="batches for head and blocks [%(default)s]")
+    made.add_argument("--minutes", type=float, default=math.inf, help="end tuning by then, softly")
     made.add_argument("--most", type=int, default=1000, help="pictures of each measured set [%(default)s]")
     return made
 

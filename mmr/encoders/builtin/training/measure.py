@@ -32,12 +32,16 @@ def drawings(encoder: Builtin, work: Path, most: int) -> None:
     for drawing in sources.held_out_drawings(work):
         found.setdefault(drawing.source, []).append(drawing)
     for source, members in found.items():
-        kept = members[:: max(1, len(members) // most)][:most]
-        pictures = []
-        for drawing in kept:
-            square = raster.rasterise(drawing, 128)
+        kept, pictures = [], []
+        for drawing in members[:: max(1, len(members) // most)][:most]:
+            try:
+                square = raster.rasterise(drawing, 128)
+            except (OSError, ValueError, SyntaxError) as problem:
+                print(f"left out: {source} {drawing.key}: {problem}")
+                continue
             sheet = Image.new("RGB", square.size, (255, 255, 255))
             sheet.paste(square, mask=square)
+            kept.append(drawing)
             pictures.append(sheet)
         names = sorted({drawing.name for drawing in kept})
         right = [{i for i, drawing in enumerate(kept) if drawing.name == name} for name in names]

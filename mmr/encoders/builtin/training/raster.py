@@ -22,10 +22,16 @@ SIDE = 112
 
 
 def rasterise(drawing: Drawing, side: int = SIDE) -> Image.Image:
-    """Draw one svg or open one PNG as a square RGBA picture with the whole drawing in its middle."""
+    """Draw one svg or open one PNG as a square RGBA picture with the whole drawing in its middle.
+
+    Raises OSError, ValueError or SyntaxError when it cannot be drawn, or has too many pixels.
+    """
     if drawing.png:
-        with Image.open(drawing.png) as file:
-            picture = file.convert("RGBA")
+        try:
+            with Image.open(drawing.png) as file:
+                picture = file.convert("RGBA")
+        except Image.DecompressionBombError as problem:
+            raise ValueError(str(problem)) from None
     else:
         svg = drawing.svg.replace("currentColor", "#000000")
         data = bytes(importlib.import_module("resvg_py").svg_to_bytes(svg_string=svg, width=side))
@@ -53,7 +59,7 @@ def draw_all(drawings: Iterable[Drawing], folder: Path) -> None:
         for number, drawing in enumerate(everything):
             try:
                 pixels = np.asarray(rasterise(drawing))
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
+            except (OSError, ValueError, SyntaxError) as problem:
                 print(f"draw: {drawing.source} {drawing.key}: {problem}", flush=True)
                 continue
             if pixels[:, :, 3].max() == 0:

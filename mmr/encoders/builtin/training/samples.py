@@ -27,6 +27,7 @@ from .captions import Scene
 from .pixels import Colour, Pixels
 
 OUTLINE_SOURCES = ("tabler-outline", "lucide", "phosphor-light", "phosphor-regular", "fluent-regular")
+NAME_SHARE = 12  # a name is taken this many times as often as one keyword
 MOST_USE = 8.0  # no common word is drawn more often than one of this weight
 DAY_INK: tuple[Colour, ...] = ((20, 20, 24), (60, 60, 66), (95, 95, 100), (40, 50, 90))
 PAPERS: tuple[Colour, ...] = ((255, 255, 255), (255, 255, 255), (250, 247, 238), (240, 240, 240))
@@ -69,7 +70,7 @@ class Studio:
         name = [word for word in row["name"].split() if word not in sources.COLOUR_WORDS]
         found = []
         if 1 <= len(name) <= 2 and name[-1] in self.nouns:
-            found += 4 * [" ".join(name)]
+            found += NAME_SHARE * [" ".join(name)]
         if row["source"] == "openclipart":
             return found
         return found + [word for word in row["words"][:6] if word in self.nouns]

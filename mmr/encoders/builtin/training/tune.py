@@ -113,7 +113,7 @@ def loss(
     crossed = -(target * scores.log_softmax(1)).sum(1).mean()
     back = (made @ right.T * scale.exp()).T.log_softmax(1)
     backward = -((right @ right.T / TARGET_TEMPERATURE).softmax(1) * back).sum(1).mean()
-    return crossed + 0.5 * backward + 0.5 * (1 - (made * right).sum(1).mean())
+    return crossed + backward + 0.5 * (1 - (made * right).sum(1).mean())
 
 
 class Average:
@@ -146,15 +146,25 @@ def _optimiser(tower: DrawingTower, head_only: bool) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.01)
 
 
-def fit(tower: DrawingTower, shards: Shards, steps: int, head_only: bool, seed: int = 0) -> None:
-    """Run `steps` batches; the rate rises for 100 steps and then falls along a half cosine."""
+def fit(
+    tower: DrawingTower, shards: Shards, steps: int, head_only: bool, seed: int = 0, minutes: float = math.inf
+) -> None:
+    """Run `steps` batches, or those that fit into `minutes`.
+
+    The rate rises for 100 steps and falls along a half cosine of the steps or the time, whichever is
+    further on.
+    """
     optimiser, average = _optimiser(tower, head_only), Average(tower)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(shards))
     tower.train()
     begun, shown = time.monotonic(), 0.0
     for step in range(steps):
-        rate = min((step + 1) / 100, 0.5 + 0.5 * math.cos(math.pi * step / steps))
+        spent = time.monotonic() - begun
+        share = max(step / steps, spent / (60 * minutes))
+        if share >= 1:
+            break
+        rate = min((step + 1) / 100, 0.5 + 0.5 * math.cos(math.pi * share))
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * max(rate, 0.02)
         if len(order) < BATCH:
@@ -168,17 +178,16 @@ def fit(tower: DrawingTower, shards: Shards, steps: int, head_only: bool, seed: 
         optimiser.zero_grad(set_to_none=True)
         lost.backward()
         optimiser.step()
-        if step > steps // 2 and step % 5 == 0:
+        if share > 0.5 and step % 5 == 0:
             average.add(tower)
         shown = lost.item() if step == 0 else 0.98 * shown + 0.02 * lost.item()
         if step % 50 == 0:
-            spent = time.monotonic() - begun
             print(f"tune: step {step} of {steps}, loss {shown:.4f}, {spent:.0f} s", flush=True)
     average.put(tower)
     tower.eval()
 
 
-def run(work: Path, head_steps: int, steps: int) -> None:
+def run(work: Path, head_steps: int, steps: int, minutes: float) -> None:
     """Tune and write `work/draw.safetensors`.
 
     The first run begins at the published network, with the head alone; each further run goes on
@@ -192,6 +201,6 @@ def run(work: Path, head_steps: int, steps: int) -> None:
     else:
         fit(tower, shards, head_steps, head_only=True)
     if steps:
-        fit(tower, shards, steps, head_only=False, seed=len(shards))
+        fit(tower, shards, steps, head_only=False, seed=len(shards), minutes=minutes)
     torch.save(tower.state_dict(), kept)
     packing.write(tower.export(), {}, work / "draw.safetensors")
