@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mmr.cli import options, status
 from mmr.cli.report import Report
-from mmr.errors import BadItem, shown
+from mmr.errors import BadItem, MissingInputError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -155,17 +156,14 @@ def _declared(index: str, model: str | None) -> str | None:
     """The full name of the model that --model says vectors without one are of."""
     if model is None:
         return None
-    from pathlib import Path
-
     from mmr.encoders import load, model_name, resolve
-    from mmr.index import catalogue, open_index
+    from mmr.index import open_index
 
     if "#" in model:
         return model
     spec = resolve(model)
-    if catalogue.exists(Path(index)):
-        with open_index(index) as opened:
-            known = opened.meta.model
+    with suppress(MissingInputError), open_index(index) as opened:
+        known = opened.meta.model
         if known is not None and known.rpartition("#")[0] == spec:
             return known
     return model_name(load(spec))

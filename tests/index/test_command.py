@@ -105,7 +105,11 @@ def test_bare_vectors_need_a_model(pics, sh):
     assert "m#1" in done.stderr
     assert "--model m#1" in done.stderr
     assert "8 new" in sh("mmr index x.mmr bare.npy --model m#1").stderr
+    assert "8 kept" in sh("mmr index x.mmr bare.npy --model other#1").stderr, "only the hash counts"
+    assert sh("mmr index x.mmr bare.npy --model m#2").status == 65
     assert "8 new" in sh("mmr index plain.mmr bare.npy").stderr
+    assert "8 new" in sh("mmr index named.mmr bare.npy --model m#3").stderr
+    assert json.loads(sh("mmr index named.mmr --info").stdout)["model"] == "m#3"
     assert sh("mmr index x.mmr --list").lines[-1] == "7"
 
 

@@ -320,3 +320,38 @@ def test_files_that_vanish_while_a_reader_opens(tmp_path, monkeypatch):
         compact(path)
         assert len(other.segments()) == 1
         assert {version_of(record) for record in other.items()} == {0, 1}
+
+
+def test_readers_while_a_writer_writes_and_merges(tmp_path):
+    """Every state that a reader sees is one that was committed: all items of a round, or all of the next."""
+    path = tmp_path / "x.mmr"
+    upsert(path, [item(f"{i}.jpg", 0) for i in range(40)], reject=fail)
+    seen: list[set[int]] = []
+    wrong: list[BaseException] = []
+    done = threading.Event()
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                with open_index(path) as index:
+                    records = list(index.items())
+                    assert len(records) == index.meta.count == 40
+                    live = sum(int(segment.live.sum()) for segment in index.segments())
+                    assert live == 40
+                    seen.append({version_of(record) for record in records})
+        except BaseException as error:
+            wrong.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for version in range(1, 25):
+        upsert(path, [item(f"{i}.jpg", version) for i in range(40)], reject=fail)
+        if version % 3 == 0:
+            compact(path)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+    assert all(len(versions) == 1 for versions in seen)
+    assert len({version for versions in seen for version in versions}) > 3

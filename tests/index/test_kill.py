@@ -42,15 +42,6 @@ def start(index: Path, stream: Path, *options: str) -> subprocess.Popen[bytes]:
         )  # fmt: skip
 
 
-def kill_after(process: subprocess.Popen[bytes], seconds: float) -> None:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        os.kill(process.pid, signal.SIGKILL)
-    _, said = process.communicate()
-    assert process.returncode in (0, -signal.SIGKILL), said.decode()
-
-
 def versions(index: Path) -> dict[str, int]:
     """What a reader finds after the kill; also that every vector is the one of its item's version."""
     if not catalogue.exists(index):
@@ -64,22 +55,10 @@ def versions(index: Path) -> dict[str, int]:
     return {name: version_of(record) for name, record in found.items()}
 
 
-def duration(tmp_path: Path) -> tuple[float, float]:
-    """How long the program takes to start, and to take a whole stream."""
-    stream = tmp_path / "warm.jsonl"
-    seconds = []
-    for count in (1, ITEMS):
-        stream.write_bytes(lines(item(f"{i}.jpg", 0) for i in range(count)))
-        begin = time.monotonic()
-        kill_after(start(tmp_path / "warm.mmr", stream), 60)
-        seconds.append(time.monotonic() - begin)
-    return seconds[0], seconds[1]
-
-
 def rounds(tmp_path: Path, kills: int) -> int:
     """Kill upserts and syncs in turn; returns how many were really killed."""
     dice = random.Random(4)
-    first, last = duration(tmp_path)
+    longest = 2.0
     index, stream = tmp_path / "x.mmr", tmp_path / "stream.jsonl"
     names = [f"{i}.jpg" for i in range(ITEMS)]
     killed = 0
@@ -94,8 +73,8 @@ def rounds(tmp_path: Path, kills: int) -> int:
         process = start(index, stream, *options)
         begin = time.monotonic()
         try:
-            process.wait(dice.uniform(first * 0.5, last))
-            last = max(first, (last + time.monotonic() - begin) / 2)
+            process.wait(dice.uniform(longest * 0.2, longest))
+            longest = (longest + time.monotonic() - begin) / 2
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             killed += 1
