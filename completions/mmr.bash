@@ -23,6 +23,7 @@ _mmr() {
     "embed --skip-indexed") return ;;
     "embed --modality") words="image text both" ;;
     "embed --bind") compopt +o default 2>/dev/null; return ;;
+    "embed --max-pixels") compopt +o default 2>/dev/null; return ;;
     "embed --format") words="jsonl npy" ;;
     "embed --vector-format") words="list base64" ;;
     "embed -o"|"embed --output") return ;;
@@ -70,7 +71,7 @@ _mmr() {
     if [[ $current == -* ]]; then
       case "$command" in
       "") words="--verbose --version --debug -h --help" ;;
-      "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
+      "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --max-pixels --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --compact --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
       "query") words="--image --from --all-items -k --min-score --where --exclude-self --exact --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "show") words="--html --title --size --errors --strict -q --quiet --progress -h --help" ;;

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mmr.cli import options
 from mmr.cli.report import Report
-from mmr.errors import MissingInputError, shown
+from mmr.errors import MissingInputError, UsageError, shown
 
 if TYPE_CHECKING:
-    from mmr.embed.pipeline import Plan
+    from mmr.embed.item import Compose, Item, Wanted
+    from mmr.embed.resume import Resumed
+    from mmr.encoders import Encoder
     from mmr.pictures.walk import Walk
-    from mmr.stream.records import Record
+    from mmr.stream.write import Writer
 
-RECORDS = (".jsonl", ".ndjson", ".tsv", ".npy")
+PICTURE_IDS = ("path", "name", "stem")
 
 
 @click.command("embed")
@@ -27,19 +29,21 @@ RECORDS = (".jsonl", ".ndjson", ".tsv", ".npy")
 @click.option("--text", "texts", multiple=True, metavar="WORDS", help="Embed WORDS (repeatable).")
 @click.option("--files-from", metavar="FILE", help="Read paths from FILE, one a line; `-` is stdin.")
 @click.option("-0", "--null", is_flag=True, help="Paths of --files-from end with a zero byte.")
-@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match (repeatable).")
+@click.option("--include", multiple=True, metavar="GLOB",
+              help="Only files that match, whatever their ending (repeatable).")  # fmt: skip
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files and folders that match.")
-@click.option("--id", "named", default="path", show_default=True, metavar="path|name|stem|FIELD",
-              help="What becomes the id.")  # fmt: skip
-@click.option(
-    "--skip-indexed", metavar="INDEX", help="Embed only what INDEX does not have unchanged, with its model."
-)
+@click.option("--id", "named", metavar="path|name|stem|FIELD",
+              help="What becomes the id.  [default: the record's own, else its path]")  # fmt: skip
+@click.option("--skip-indexed", metavar="INDEX",
+              help="Embed only what INDEX lacks or has changed, with its model; implies --eof.")  # fmt: skip
 @click.option("--eof", is_flag=True, help="Close the stream with what was walked, for `mmr index --sync`.")
 @click.option("--queries", is_flag=True, help="Records are queries: picture and words are composed.")
 @click.option("--modality", type=click.Choice(["image", "text", "both"]), default="image", show_default=True,
-              help="Of an item with picture and words, what is embedded.")  # fmt: skip
-@click.option("--bind", "bindings", multiple=True, metavar="NAME=image|text:FIELD",
-              help="Embed a field into `bindings` (repeatable).")  # fmt: skip
+              help="What is embedded of an item with picture and words.")  # fmt: skip
+@click.option("--bind", "binds", multiple=True, metavar="NAME=image|text:FIELD",
+              help="Embed a field into `bindings`, and nothing else (repeatable).")  # fmt: skip
+@click.option("--max-pixels", type=click.IntRange(min=1), default=178_956_970, show_default=True, metavar="N",
+              help="Refuse pictures with more pixels.")  # fmt: skip
 @click.option("--list-models", is_flag=True, help="List the encoders and what is at hand, and leave.")
 @click.option("--format", "format_", type=click.Choice(["jsonl", "npy"]), default="jsonl", show_default=True,
               help="jsonl, or npy: bare blocks of vectors.")  # fmt: skip
@@ -54,19 +58,20 @@ RECORDS = (".jsonl", ".ndjson", ".tsv", ".npy")
 @options.threads
 @options.reports("embed")
 def command(
-    report: Report, inputs: tuple[str, ...], texts: tuple[str, ...], files_from: str | None, null: bool,
-    list_models: bool, output: str, format_: str, vector_format: str, **how: Any,
+    report: Report, inputs: tuple[str, ...], texts: tuple[str, ...], files_from: str | None,
+    list_models: bool, output: str, format_: str, vector_format: str, batch: int, **how: Any,
 ) -> None:  # fmt: skip
     """Turn pictures and words into vectors.
 
-    PATH is a picture, a folder, a tar of pictures, or a file of records (.jsonl, .tsv). Records come from
-    stdin when nothing is named.
+    PATH is a picture, a folder, a tar of pictures, or a file of records (JSONL, TSV with a header). Records
+    come from stdin when nothing is named. Pictures are turned as their EXIF says, alpha becomes white, and of
+    animations the first frame counts. A run with -o X.npy that was killed goes on where it was.
 
     \b
     Examples:
       mmr embed pics/ | mmr index pics.mmr
       mmr embed --text "a cat" --text "a dog" | mmr query pics.mmr
-      mmr embed pics/ -o pics.npy
+      mmr embed pics/ --model clip -o pics.npy
       mmr embed pics/ --skip-indexed pics.mmr | mmr index pics.mmr --sync
     """
     if list_models:
@@ -74,21 +79,30 @@ def command(
         return
     if not (inputs or texts or files_from):
         inputs = options.reads_stdin((), "a path")
-    from mmr.encoders import Closes, load
-    from mmr.stream.write import open_writer
+    names_all = bool(how["eof"] or how["skip_indexed"])
+    if format_ == "npy" and names_all and not output.endswith(".npy"):
+        raise click.UsageError("--format npy holds vectors only; --eof and --skip-indexed need records.")
 
+    from mmr.embed.pipeline import Pipeline
+
+    wanted = _wanted(how)
     with ExitStack() as stack:
-        known, model = _known(how["skip_indexed"] or None, how["model"], how["model_of"])
-        named_by = "" if how["model"] else how["model_of"] or how["skip_indexed"] or ""
-        encoder = load(model, device=how["device"], precision=how["precision"], threads=how["threads"],
-                       named_by=named_by)  # fmt: skip
-        _check_fingerprint(encoder, how)
-        if isinstance(encoder, Closes):
-            stack.callback(encoder.close)
-        run = _Run(report, how, known, texts, inputs, _listed(files_from, null) if files_from else [])
-        writer = stack.enter_context(open_writer(output, format_, vector_format=vector_format))
-        run.write(encoder, writer)
-    run.close()
+        model = _Model(how, report, stack)
+        pipeline = Pipeline(model.load, wanted, batch=batch, reject=report)
+        sources = _Sources(report, how, model, wanted, names_all)
+        items = sources.items(inputs, texts, files_from)
+        count = 0
+        with _writer(output, format_, vector_format) as writer, report.progress("embed") as advance:
+            count, items = _resumed(writer, items, pipeline.encoder, wanted, report)
+            for group in pipeline.batches(items, sources.waits):
+                for record in group:
+                    writer.write(record)
+                writer.flush()
+                count += len(group)
+                advance(len(group))
+            if names_all:
+                _close(writer, count, sources.walk, report)
+        _say(report, sources.walk, pipeline.tally, words_only=not (inputs or files_from))
 
 
 def _list_models() -> None:
@@ -99,132 +113,218 @@ def _list_models() -> None:
         click.echo(f"{model.name:<14} {model.state:<18} {size:>9}  {model.dim or '':>5}  {model.spec}")
 
 
-def _known(skip: str | None, model: str | None, model_of: str | None) -> tuple[dict[str, Any], str]:
-    """What an index knows of files, by absolute path, and the model to embed with."""
-    from mmr.encoders import resolve
-    from mmr.index import open_index
+def _wanted(how: Mapping[str, Any]) -> Wanted:
+    """What the options say is to be made of records."""
+    from mmr.embed.item import Bind, Wanted
 
-    if model and model_of:
-        raise click.UsageError("--model and --model-of: name the model in one way.")
-    named, known = model, {}
-    for index in filter(None, (model_of, skip)):
-        try:
-            with open_index(index) as opened:
-                if index == skip:
-                    known = opened.known_files()
-                if named is None and opened.meta.model is not None:
-                    named = opened.meta.model.rpartition("#")[0]
-        except MissingInputError:
-            if index == model_of:
-                raise
-    return known, resolve(named)
-
-
-def _check_fingerprint(encoder: Any, how: dict[str, Any]) -> None:
-    """Refuse to embed for an index with another model than its own."""
-    from mmr.encoders import model_name
-    from mmr.index import open_index
-    from mmr.stream.records import check_model
-
-    for index in filter(None, (how["model_of"], how["skip_indexed"])):
-        try:
-            with open_index(index) as opened:
-                expected = opened.meta.model
-        except MissingInputError:
-            continue
-        check_model(expected, model_name(encoder), expected_by=shown(index), found_by="this run",
-                    fix="Leave out --model, or index into a new folder.")  # fmt: skip
-
-
-def _listed(path: str, null: bool) -> list[str]:
-    """The paths in a file, one a line or ended by zero bytes."""
-    import os
-
-    if path == "-":
-        data = sys.stdin.buffer.read()
-    else:
-        with open(path, "rb") as file:
-            data = file.read()
-    return [os.fsdecode(name) for name in data.split(b"\0" if null else b"\n") if name]
-
-
-class _Run:
-    """One run: what goes in, what is counted, and how the stream is closed."""
-
-    def __init__(self, report: Report, how: dict[str, Any], known: dict[str, Any], texts: tuple[str, ...],
-                 inputs: tuple[str, ...], listed: list[str]) -> None:  # fmt: skip
-        self.report, self.how, self.known = report, how, known
-        self.texts, self.inputs, self.listed = texts, inputs, listed
-        self.walks: list[Walk] = []
-        self.counts: Counter[str] = Counter()
-        self.known_ids = {old.id for old in known.values()}
-        self.names_all = bool(how["eof"] or how["skip_indexed"])
-
-    def write(self, encoder: Any, writer: Any) -> None:
-        from mmr.embed.pipeline import embed_records
-
-        if encoder.spec == "builtin" and sys.stderr is not None and sys.stderr.isatty():
-            self.report.note("the built-in encoder is for drawings and icons; photographs want --model clip.")
-        with self.report.progress("embed") as advance:
-            records = embed_records(
-                self.records(), encoder, self.plan(), reject=self.report, name_failed=self.names_all
-            )
-            for record in records:
-                self.count(record)
-                writer.write(record)
-                advance()
-        if self.names_all and not any(walk.failed for walk in self.walks):
-            roots = [root for walk in self.walks for root in walk.roots]
-            writer.write({"eof": True, "items": self.counts.total(), "roots": roots})
-
-    def count(self, record: Record) -> None:
-        kept = "keep" in record
-        self.counts["kept" if kept else "changed" if record.get("id") in self.known_ids else "new"] += 1
-
-    def plan(self) -> Plan:
+    binds = []
+    for text in how["binds"]:
+        name, _, source = text.partition("=")
+        kind, _, field = source.partition(":")
+        if not name or kind not in ("image", "text") or not field:
+            raise click.UsageError(f"--bind {shown(text)}: write NAME=image:FIELD or NAME=text:FIELD.")
+        binds.append(Bind(name, kind, field))
+    compose: Compose | None = None
+    if how["queries"]:
         from mmr.compose.weighted import weighted
-        from mmr.embed.pipeline import Binding, Plan
 
-        bindings = []
-        for text in self.how["bindings"]:
-            name, _, source = text.partition("=")
-            kind, _, field = source.partition(":")
-            if not name or kind not in ("image", "text") or not field:
-                raise click.UsageError(f"--bind {shown(text)}: write NAME=image:FIELD or NAME=text:FIELD.")
-            bindings.append(Binding(name, kind, field))
-        return Plan(self.how["modality"], self.how["queries"], weighted, self.how["templates"],
-                    tuple(bindings), self.how["batch"])  # fmt: skip
+        compose = weighted
+    return Wanted(how["modality"], compose, how["templates"], tuple(binds), facts=not how["queries"],
+                  pixels=how["max_pixels"])  # fmt: skip
 
-    def records(self) -> Iterator[Record]:
-        """Everything that goes in, in the order in which it was named."""
-        from mmr.stream.read import read_records
-        from mmr.stream.records import Place, Record, default_id
 
-        for text in self.texts:
-            yield Record({"id": default_id({"text": text}), "text": text}, Place("--text", None))
-        paths: list[str] = []
-        for given in self.inputs:
-            if given == "-" or given.lower().endswith(RECORDS):
-                yield from self.pictures(paths)
-                paths = []
-                yield from read_records([given], reject=self.report)
-            else:
-                paths.append(given)
-        yield from self.pictures(paths + self.listed)
+class _Model:
+    """Which encoder, and what the index of --skip-indexed knows; the encoder is loaded when it is needed.
 
-    def pictures(self, paths: list[str]) -> Iterable[Record]:
-        from mmr.embed.files import file_records
+    The index is closed again before the first record is written, so that the reader of this stream can
+    change it.
+    """
+
+    def __init__(self, how: Mapping[str, Any], report: Report, stack: ExitStack) -> None:
+        from mmr.encoders import resolve
+
+        if how["model"] and how["model_of"]:
+            raise click.UsageError("--model and --model-of: name the model in one way.")
+        self._how, self._report, self._stack = how, report, stack
+        self._encoder: Encoder | None = None
+        self._expected: dict[str, str] = {}
+        self.known: dict[str, Any] = {}
+        for index in filter(None, (how["model_of"], how["skip_indexed"])):
+            self._look(index)
+        named = next(iter(self._expected.values()), "").rpartition("#")[0]
+        self.spec = resolve(how["model"] or named or None)
+        if named and self.spec != named:
+            self.load()
+
+    def _look(self, index: str) -> None:
+        """Take the model of an index, and of --skip-indexed all it knows of files; a missing one is empty."""
+        from mmr.index import open_index
+
+        try:
+            with open_index(index) as opened:
+                if opened.meta.model is not None:
+                    self._expected[index] = opened.meta.model
+                if index == self._how["skip_indexed"]:
+                    self.known = opened.known_files()
+        except MissingInputError:
+            if index == self._how["model_of"]:
+                raise
+
+    def load(self) -> Encoder:
+        """Load the encoder, and refuse one that is not the index's (law 6)."""
+        if self._encoder is not None:
+            return self._encoder
+        from mmr.encoders import Closes, load, model_name
+        from mmr.stream.records import check_model
+
+        how = self._how
+        named_by = "" if how["model"] else next(iter(self._expected), "")
+        encoder = load(self.spec, device=how["device"], precision=how["precision"], threads=how["threads"],
+                       named_by=named_by)  # fmt: skip
+        if isinstance(encoder, Closes):
+            self._stack.callback(encoder.close)
+        for index, expected in self._expected.items():
+            check_model(expected, model_name(encoder), expected_by=shown(index), found_by="this run",
+                        fix="Leave out --model, or index into a new folder.")  # fmt: skip
+        if encoder.spec == "builtin" and sys.stderr is not None and sys.stderr.isatty():
+            self._report.note(
+                "the built-in encoder is for drawings and icons; photographs want --model clip."
+            )
+        self._encoder = encoder
+        return encoder
+
+    def name(self) -> str:
+        """The full name of the encoder."""
+        from mmr.encoders import model_name
+
+        return model_name(self.load())
+
+
+class _Sources:
+    """What was named, one after the other, as items."""
+
+    def __init__(
+        self, report: Report, how: Mapping[str, Any], model: _Model, wanted: Wanted, names_all: bool
+    ) -> None:
         from mmr.pictures.walk import Walk
 
-        if not paths:
-            return ()
-        walk = Walk(paths, include=self.how["include"], exclude=self.how["exclude"], reject=self.report)
-        self.walks.append(walk)
-        return file_records(walk, self.known, self.how["named"])
+        self._report, self._how, self._model, self._wanted = report, how, model, wanted
+        self._names_all = names_all
+        self._waits: Callable[[], bool] | None = None
+        skip = [str(Path(how["skip_indexed"]).absolute())] if how["skip_indexed"] else []
+        self.walk: Walk = Walk(
+            include=how["include"], exclude=how["exclude"], skip_folders=skip, reject=report
+        )
 
-    def close(self) -> None:
-        """Say what was done, unless it was a few words only."""
-        if not (self.inputs or self.listed):
+    def waits(self) -> bool:
+        """Whether the next item would have to be waited for."""
+        return self._waits is not None and self._waits()
+
+    def items(
+        self, inputs: tuple[str, ...], texts: tuple[str, ...], files_from: str | None
+    ) -> Iterator[Item | Mapping[str, Any]]:
+        """Yield everything in the order in which it was named, the words first."""
+        from mmr.embed.sources import check_any, holds_records, items_of_texts
+
+        records = {path for path in inputs if holds_records(path)}
+        rule = self._how["named"]
+        pictures = files_from or len(records) < len(set(inputs))
+        if pictures and rule is not None and rule not in PICTURE_IDS:
+            raise UsageError(f"--id {shown(rule)}: pictures have no fields", "Use path, name or stem.")
+        if not (records or texts or files_from):
+            check_any(inputs)
+        files = {path: self._records(path) for path in records}
+        return self._chained(inputs, files, items_of_texts(texts), files_from)
+
+    def _chained(
+        self, inputs: tuple[str, ...], files: Mapping[str, Iterable[Any]], texts: Iterator[Item],
+        files_from: str | None,
+    ) -> Iterator[Item | Mapping[str, Any]]:  # fmt: skip
+        yield from texts
+        for path in inputs:
+            if path in files:
+                yield from self._from_records(files[path])
+            else:
+                yield from self._pictures([path])
+        if files_from is not None:
+            yield from self._pictures(self._listed(files_from))
+
+    def _records(self, path: str) -> Iterable[Any]:
+        from mmr.stream.read import read_records
+
+        return read_records([path], reject=self._report)
+
+    def _from_records(self, records: Iterable[Any]) -> Iterator[Item | Mapping[str, Any]]:
+        from mmr.embed.sources import items_of_records
+
+        self._waits = getattr(records, "waits", None)
+        yield from items_of_records(records, self._model.name, self._wanted, self._report, self._how["named"])
+        self._waits = None
+
+    def _pictures(self, paths: Iterable[str]) -> Iterator[Item | Mapping[str, Any]]:
+        from mmr.embed.item import renamed
+        from mmr.embed.skip import items_of
+
+        rule = self._how["named"]
+        return items_of(
+            self.walk.find(paths), self._model.known, str(Path.cwd()), named=self._names_all,
+            rename=None if rule in (None, "path") else lambda record: renamed(record, rule),
+        )  # fmt: skip
+
+    def _listed(self, path: str) -> Iterator[str]:
+        from mmr.embed.sources import listed
+
+        end = b"\0" if self._how["null"] else b"\n"
+        if path == "-":
+            if sys.stdin is None:
+                raise MissingInputError("standard input is closed", "Name a file, or pipe paths in.")
+            yield from listed(sys.stdin.buffer, end)
             return
-        counts = {name: self.counts[name] for name in ("new", "changed", "kept")}
-        self.report.summary(**counts)
+        with open(path, "rb") as file:
+            yield from listed(file, end)
+
+
+def _writer(output: str, format_: str, vector_format: str) -> AbstractContextManager[Any]:
+    """Where records go; a pair is kept when the run is killed."""
+    if output.endswith(".npy"):
+        from mmr.stream.pair_write import open_pair
+
+        return open_pair(output, vector_format=vector_format, resume=True)
+    from mmr.stream.write import open_writer
+
+    return open_writer(output, format_, vector_format=vector_format)
+
+
+def _resumed(
+    writer: Any, items: Iterator[Item | Mapping[str, Any]], encoder: Callable[[], Encoder], wanted: Wanted,
+    report: Report,
+) -> Resumed:  # fmt: skip
+    """Go on after what a killed run of the same command wrote."""
+    from mmr.embed.resume import Resumed, resumed
+
+    if not hasattr(writer, "left"):
+        return Resumed(0, items)
+    done = resumed(items, writer.left(), encoder, wanted, report)
+    writer.keep(done.kept)
+    if done.kept:
+        report.note(f"going on after {done.kept:,} records that an earlier run wrote.")
+    return done
+
+
+def _close(writer: Writer, count: int, walk: Walk, report: Report) -> None:
+    """Write the eof record, unless the walk has not seen everything."""
+    if walk.failed:
+        report.note(
+            "the walk met an error, so the stream has no eof record, and `index --sync` deletes nothing."
+        )
+        return
+    writer.write({"eof": True, "items": count, "roots": walk.roots})
+
+
+def _say(report: Report, walk: Walk, tally: Mapping[str, int], words_only: bool) -> None:
+    """Say what was done, unless it was a few words only."""
+    if walk.left_out:
+        endings = ", ".join(f"{count:,} {ending}" for ending, count in sorted(walk.left_out.items()))
+        report.note(f"left out by their endings: {endings}; --include takes them.")
+    if not words_only:
+        report.summary(**{name: tally.get(name, 0) for name in ("new", "changed", "kept")})

@@ -134,15 +134,16 @@ def _embedder(
     def embed(records: Iterable[Record]) -> Iterator[Record]:
         nonlocal encoder
         from mmr.compose.weighted import weighted
-        from mmr.embed.pipeline import Plan, embed_records
+        from mmr.embed.item import Wanted as Made
+        from mmr.embed.pipeline import embed_records
         from mmr.encoders import Closes
 
         if encoder is None:
             encoder = _load(index, model, device, precision, threads)
             if isinstance(encoder, Closes):
                 stack.callback(encoder.close)
-        plan = Plan(queries=True, compose=weighted, templates=templates)
-        return embed_records(records, encoder, plan, reject=report)
+        made = Made(compose=weighted, templates=templates, facts=False)
+        return embed_records(records, encoder, made, reject=report)
 
     return embed
 

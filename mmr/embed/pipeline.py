@@ -1,259 +1,345 @@
-"""Embed a stream of records: decode ahead on threads, batch, encode; order in is order out."""
+"""The pipeline: decode ahead on threads, embed in batches on another, give out in order."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mmr.encoders import Prepares, Rejects, model_name
-from mmr.errors import BadItem, Reject, shown
-from mmr.stream.pipe import batches
+from mmr.embed import encode
+from mmr.embed.item import Item, Plan, Wanted, file_of, plan, step, where_of
+from mmr.embed.load import Loaded, load
+from mmr.encoders import model_name
+from mmr.errors import BadItem, Reject
+from mmr.pictures.decode import quiet
+from mmr.stream.pipe import Records
 from mmr.stream.records import Record, add_step
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    import numpy as np
+
     from mmr.encoders import Encoder
-    from mmr.pictures.read import Member
 
-Vectors = NDArray[Any]
-Compose = Callable[[Vectors, Vectors], Vectors]
-
-
-class Binding(NamedTuple):
-    """`--bind NAME=kind:FIELD`: embed a field as a picture's path or as words into `bindings`."""
-
-    name: str
-    kind: str
-    field: str
-
-
-class Seen(NamedTuple):
-    """What reading a picture gave: facts of the file, and the picture as the encoder wants it.
-
-    picture  None of a file whose digest the index has
-    """
-
-    facts: dict[str, Any]
-    picture: Any
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How records become vectors.
-
-    modality   "image": an item with both is embedded by its picture; "text" by its words; "both": the mean
-    queries    a record with both is composed by `compose`
-    templates  words go in at {}; several are averaged
-    bindings   fields that go into `bindings`
-    """
-
-    modality: str = "image"
-    queries: bool = False
-    compose: Compose | None = None
-    templates: tuple[str, ...] = ()
-    bindings: tuple[Binding, ...] = ()
-    batch: int = 32
-    workers: int = field(default_factory=lambda: min(4, len(os.sched_getaffinity(0))))
-
-
-@dataclass
-class _Job:
-    """One record on its way: what must be decoded and encoded for it, by the name of the result."""
-
-    record: Record
-    pictures: dict[str, Future[Seen]] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
-    vectors: dict[str, Vectors] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    same: bool = False
+BATCH = 32
+HELD = 256_000_000  # bytes of decoded pictures in a batch for an encoder that takes them whole
+PASSED = 1024  # records without work that are given out together
+Fields = Mapping[str, Any]
 
 
 def embed_records(
-    records: Iterable[Record], encoder: Encoder, plan: Plan, *, reject: Reject, name_failed: bool = False
+    records: Iterable[Record], encoder: Encoder, wanted: Wanted, *, batch: int = BATCH, reject: Reject
 ) -> Iterator[Record]:
-    """Yield the records with their vectors, in order; records with a vector or `keep` pass untouched.
+    """Give a vector to each record that has none, in order; a bad one goes to `reject` and is left out.
 
-    name_failed  a picture that fails is still named, by a `keep` record, so that `index --sync` spares it
-
-    A `FileRecord` says where a tar holds its picture and which digest the index has.
+    What came is given out before the next record is waited for. Words alone need no Pillow.
     """
-    with ExitStack() as stack:
-        work = _Work(encoder, plan, reject, name_failed, stack)
-        held: list[_Job] = []
-        for group in batches(records, plan.batch):
-            jobs = [work.started(record) for record in group]
-            yield from work.finished(held)
-            held = jobs
-            if len(jobs) < plan.batch:
-                yield from work.finished(held)
-                held = []
-        yield from work.finished(held)
+    items = (record if "vector" in record else Item(record) for record in records)
+    waits = records.waits if isinstance(records, Records) else None
+    for group in Pipeline(lambda: encoder, wanted, batch=batch, reject=reject).batches(items, waits):
+        for record in group:
+            yield record if isinstance(record, Record) else Record(record)
 
 
-class _Work:
+def decode_threads() -> int:
+    """How many threads decode pictures unless told otherwise: the processors at hand, at most four."""
+    return min(4, len(os.sched_getaffinity(0)))
+
+
+class Job(NamedTuple):
+    """An item under way: its plan, and its pictures, which threads are loading."""
+
+    item: Item
+    plan: Plan
+    pictures: list[Future[Loaded]]
+
+
+class Ready(NamedTuple):
+    """An item whose pictures are all loaded."""
+
+    item: Item
+    plan: Plan
+    pictures: list[Loaded]
+
+
+class Pipeline:
+    """Turns items into records with vectors.
+
+    load      gives the encoder, when the first item needs it
+    batch     items that the model takes at a time; with 1 each is given out before the next is asked for
+    tally     counts what was given out: "new", "changed", "kept"
+
+    Decoding, the model, and whoever takes the batches work at the same time. What is in memory is at most
+    three batches, and of whole pictures `HELD` bytes beside those that the threads decode.
+    """
+
     def __init__(
-        self, encoder: Encoder, plan: Plan, reject: Reject, name_failed: bool, stack: ExitStack
-    ) -> None:
-        self.encoder, self.plan, self.reject, self.name_failed = encoder, plan, reject, name_failed
-        self._model = model_name(encoder)
-        self._stack = stack
-        self._pool: ThreadPoolExecutor | None = None
+        self, load: Callable[[], Encoder], wanted: Wanted, *, batch: int = BATCH, threads: int | None = None,
+        reject: Reject, tally: Counter[str] | None = None,
+    ) -> None:  # fmt: skip
+        self._load = load
+        self._loaded: Encoder | None = None
+        self._wanted = wanted
+        self._batch = batch
+        self._threads = threads or decode_threads()
+        self._reject = reject
+        self.tally: Counter[str] = Counter() if tally is None else tally
+        self._window: deque[Job | BadItem | Fields] = deque()
+        self._group: list[Ready | Fields] = []
+        self._weights = Counter[str]()
+        self._pending: tuple[list[Ready | Fields], Future[Encoded]] | None = None
+        self._stack = ExitStack()
+        self._decoders: ThreadPoolExecutor | None = None
+        self._model: ThreadPoolExecutor | None = None
 
-    def started(self, record: Record) -> _Job:
-        """Begin to decode what the record needs."""
-        job = _Job(record)
-        if "vector" in record or "keep" in record:
-            return job
-        image, text = record.get("image"), record.get("text")
-        by_words = self.plan.modality != "image" or self.plan.queries or not isinstance(image, str)
-        by_picture = self.plan.modality != "text" or not isinstance(text, str)
-        if self.plan.bindings:
-            for name, kind, source in self.plan.bindings:
-                self._ask(job, name, kind, record.get(source))
-        else:
-            if isinstance(image, str) and by_picture:
-                self._ask(job, "image", "image", image)
-            if isinstance(text, str) and by_words:
-                self._ask(job, "text", "text", text)
-        return job
+    def batches(
+        self, items: Iterable[Item | Fields], waits: Callable[[], bool] | None = None
+    ) -> Iterator[list[Fields]]:
+        """Yield the records of items in order, in lists; what is no `Item` passes as it is.
 
-    def _ask(self, job: _Job, name: str, kind: str, value: Any) -> None:
-        if not isinstance(value, str):
+        waits  tells whether the next item would have to be waited for; then all before it is given out
+        """
+        passed: list[Fields] = []
+        with self._stack:
+            for item in items:
+                if not isinstance(item, Item) and not (self._window or self._group or self._pending):
+                    passed.append(self._counted(item))
+                    if len(passed) >= PASSED or (waits is not None and waits()):
+                        yield passed
+                        passed = []
+                    continue
+                if passed:
+                    yield passed
+                    passed = []
+                self._take(item)
+                while len(self._window) >= self._ahead():
+                    yield from self._advance()
+                if waits is not None and waits():
+                    yield from self._drain()
+            if passed:
+                yield passed
+            yield from self._drain()
+
+    def encoder(self) -> Encoder:
+        """The encoder, loaded by the first call."""
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
+
+    def _ahead(self) -> int:
+        """How many items are decoded ahead."""
+        if self._batch == 1:
+            return 1
+        whole = self._decoders is not None and encode.preparer(self.encoder()) is None
+        return 2 * self._threads if whole else 2 * self._batch
+
+    def _take(self, item: Item | Fields) -> None:
+        """Put an item into the window and let threads load its pictures."""
+        if not isinstance(item, Item):
+            self._window.append(self._counted(item))
             return
-        if kind == "text":
-            job.texts[name] = value
-        else:
-            job.pictures[name] = self._decoding(job.record, value)
-
-    def _decoding(self, record: Record, image: str) -> Future[Seen]:
-        if self._pool is None:
-            self._pool = self._stack.enter_context(ThreadPoolExecutor(self.plan.workers))
-            self._stack.callback(self._pool.shutdown, wait=False, cancel_futures=True)
-        base = record.get("base")
-        path = os.path.join(base, image) if isinstance(base, str) else image
-        member, digest = getattr(record, "member", None), getattr(record, "digest", None)
-        return self._pool.submit(self._seen, path, image, member, digest)
-
-    def _seen(self, path: str, name: str, member: Member | None, known: str | None) -> Seen:
-        """Read and decode one picture on a thread; a file whose digest is known is not decoded."""
-        from mmr.pictures import digest, open_picture
-        from mmr.pictures.read import read_contents
-
-        contents = read_contents(path, member)
-        facts = {"size": contents.size, "mtime": contents.mtime, "digest": digest(contents.data)}
-        if facts["digest"] == known:
-            return Seen(facts, None)
-        picture = open_picture(name, contents.data)
-        return Seen(facts, self.encoder.prepare(picture) if isinstance(self.encoder, Prepares) else picture)
-
-    def finished(self, jobs: Sequence[_Job]) -> Iterator[Record]:
-        """Encode what the jobs need, and yield their records."""
-        good = [job for job in jobs if self._looked(job)]
-        self._encode(good)
-        for job in jobs:
-            if job in good and (record := self._record(job)) is not None:
-                yield record
-            elif self.name_failed and "image" in job.record and job not in good:
-                named = ("id", "image", "base")
-                yield Record({**{k: job.record[k] for k in named if k in job.record}, "keep": True})
-
-    def _looked(self, job: _Job) -> bool:
-        """Wait for the pictures of a job; False when one cannot be used."""
+        record = item.record
         try:
-            for name, future in job.pictures.items():
-                seen = future.result()
-                if name == "image":
-                    job.facts = seen.facts
-                    job.same = seen.picture is None
-        except BadItem as item:
-            self._fail(job, item)
-            return False
-        return True
+            wanted = plan(record, self._wanted, where_of(record))
+        except BadItem as bad:
+            self._window.append(bad)
+            return
+        expected = item.known.digest if item.known is not None else None
+        pictures = []
+        for image in wanted.images:
+            prepare = encode.preparer(self.encoder())
+            task = (file_of(record, image), item.place, expected, prepare, self._wanted.pixels)
+            pictures.append(self._pool().submit(load, *task))
+        self._window.append(Job(item, wanted, pictures))
 
-    def _fail(self, job: _Job, item: BadItem) -> None:
-        record = {k: v for k, v in job.record.items() if k not in ("size", "mtime")}
-        self.reject(BadItem(item.where, item.what, item.fix, stage=item.stage, record=record))
+    def _pool(self) -> ThreadPoolExecutor:
+        """The threads that decode, started by the first picture."""
+        if self._decoders is None:
+            from concurrent.futures import ThreadPoolExecutor
 
-    def _encode(self, jobs: list[_Job]) -> None:
-        pictures = [
-            (job, name, future.result().picture)
-            for job in jobs if not job.same for name, future in job.pictures.items()
-        ]  # fmt: skip
-        texts = [(job, name, text) for job in jobs for name, text in job.texts.items()]
-        for group, encode in ((pictures, self._images), (texts, self._texts)):
-            for start in range(0, len(group), self.plan.batch):
-                part = group[start : start + self.plan.batch]
-                vectors, failed = encode([value for _, _, value in part])
-                for number, (job, name, _) in enumerate(part):
-                    if number in failed:
-                        where = str(job.record.place or shown(str(job.record.get("id"))))
-                        self._fail(job, BadItem(where, failed[number], stage="embed"))
-                        jobs.remove(job)
-                    else:
-                        job.vectors[name] = vectors[number]
+            self._stack.enter_context(quiet(self._wanted.pixels))
+            self._decoders = ThreadPoolExecutor(self._threads, "decode")
+            self._model = ThreadPoolExecutor(1, "model")
+            self._stack.callback(self._decoders.shutdown, cancel_futures=True)
+            self._stack.callback(self._model.shutdown, cancel_futures=True)
+        return self._decoders
 
-    def _images(self, pictures: list[Any]) -> tuple[Vectors, dict[int, str]]:
-        if isinstance(self.encoder, Prepares):
-            return np.asarray(self.encoder.encode_prepared(pictures)), {}
-        if isinstance(self.encoder, Rejects):
-            vectors, failed = self.encoder.try_images(pictures)
-            return np.asarray(vectors), failed
-        return np.asarray(self.encoder.encode_images(pictures)), {}
-
-    def _texts(self, texts: list[str]) -> tuple[Vectors, dict[int, str]]:
-        templates = self.plan.templates or ("{}",)
-        total, failed = np.zeros((len(texts), self.encoder.dim)), {}
-        for template in templates:
-            filled = [template.replace("{}", text) for text in texts]
-            if isinstance(self.encoder, Rejects):
-                vectors, problems = self.encoder.try_texts(filled)
-                failed.update(problems)
-            else:
-                vectors = self.encoder.encode_texts(filled)
-            total += vectors
-        return (_unit(total) if len(templates) > 1 else total.astype(np.float32)), failed
-
-    def _record(self, job: _Job) -> Record | None:
-        record = job.record
-        if job.same:
-            kept = {k: record[k] for k in ("id", "image", "base") if k in record}
-            return Record({**kept, "keep": True, **job.facts}, record.place)
-        if not job.vectors:
-            if "vector" in record or "keep" in record:
-                return record
-            what, fix = "has no picture and no words", 'give it "image" or "text"'
-            self.reject(
-                BadItem(
-                    str(record.place or shown(str(record.get("id")))), what, fix, stage="embed", record=record
-                )
-            )
-            return None
-        record.update(job.facts)
-        if self.plan.bindings:
-            record["bindings"] = {**record.get("bindings", {}), **job.vectors}
+    def _advance(self) -> Iterator[list[Fields]]:
+        """Move the oldest item of the window into the batch, and send the batch when it is full."""
+        entry = self._window.popleft()
+        if isinstance(entry, BadItem):
+            self._reject(entry)
+            return
+        if isinstance(entry, Job):
+            ready = self._finished(entry)
+            if ready is None:
+                return
+            if isinstance(ready, Ready):
+                self._weights.update(
+                    image=len(ready.pictures), text=len(ready.plan.texts),
+                    held=sum(picture.held for picture in ready.pictures),
+                )  # fmt: skip
+            self._group.append(ready)
         else:
-            record["vector"] = self._one(job.vectors)
-        record["model"] = self._model
-        add_step(record, f"embed {self.encoder.spec}")
+            self._group.append(entry)
+        counts = self._weights
+        full = max(counts["image"], counts["text"]) >= self._batch or counts["held"] >= HELD
+        if full or len(self._group) >= PASSED:
+            yield from self._send()
+
+    def _finished(self, job: Job) -> Ready | Fields | None:
+        """Wait for the pictures of an item; of a bad one its name is left, if anything."""
+        try:
+            pictures = [picture.result() for picture in job.pictures]
+        except BadItem as bad:
+            return self._failed(job.item, bad.what, bad.fix, bad.stage)
+        if pictures and pictures[0].picture is None:
+            self.tally["kept"] += 1
+            return {**named(job.item.record), "size": pictures[0].size, "mtime": pictures[0].mtime}
+        return Ready(job.item, job.plan, pictures)
+
+    def _failed(self, item: Item, what: str, fix: str, stage: str) -> Fields | None:
+        where = where_of(item.record)
+        self._reject(BadItem(where, what, fix, stage=stage, record=item.record))
+        return named(item.record) if item.named else None
+
+    def _send(self) -> Iterator[list[Fields]]:
+        """Give the batch to the model, and give out the one before it meanwhile."""
+        group, self._group = self._group, []
+        if not group:
+            return
+        self._weights.clear()
+        if self._model is None or self._batch == 1:
+            yield from self._flush()
+            yield self._joined(group, self._encoded(group))
+            return
+        before, self._pending = self._pending, (group, self._model.submit(self._encoded, group))
+        if before is not None:
+            yield self._joined(before[0], before[1].result())
+
+    def _flush(self) -> Iterator[list[Fields]]:
+        if self._pending is not None:
+            (group, future), self._pending = self._pending, None
+            yield self._joined(group, future.result())
+
+    def _drain(self) -> Iterator[list[Fields]]:
+        """Give out everything that was taken."""
+        while self._window:
+            yield from self._advance()
+        yield from self._send()
+        yield from self._flush()
+
+    def _encoded(self, group: list[Ready | Fields]) -> Encoded:
+        """Embed all pictures and words of a batch."""
+        ready = [entry for entry in group if isinstance(entry, Ready)]
+        pictures = [loaded.picture for entry in ready for loaded in entry.pictures]
+        words = [text for entry in ready for text in entry.plan.texts]
+        images = encode.images(self.encoder(), pictures) if pictures else None
+        texts = encode.texts(self.encoder(), words, self._wanted.templates) if words else None
+        return Encoded(images, texts)
+
+    def _joined(self, group: list[Ready | Fields], encoded: Encoded) -> list[Fields]:
+        """Put the vectors of a batch into its records; those whose vector failed are reported."""
+        made = self._composed(group, encoded)
+        records: list[Fields] = []
+        image = text = 0
+        for entry in group:
+            if not isinstance(entry, Ready):
+                records.append(entry)
+                continue
+            rows = range(image, image + len(entry.pictures)), range(text, text + len(entry.plan.texts))
+            image, text = rows[0].stop, rows[1].stop
+            reason = encoded.reason(*rows)
+            if reason is None:
+                records.append(self._record(entry, encoded, *rows, made))
+                continue
+            left = self._failed(entry.item, reason, "", "embed")
+            if left is not None:
+                records.append(left)
+        return records
+
+    def _composed(self, group: list[Ready | Fields], encoded: Encoded) -> dict[int, np.ndarray]:
+        """One vector of picture and words, by the picture's row, of the records that want that."""
+        rows, image, text = [], 0, 0
+        for entry in group:
+            if isinstance(entry, Ready):
+                if entry.plan.how in ("composed", "both"):
+                    rows.append((image, text))
+                image += len(entry.pictures)
+                text += len(entry.plan.texts)
+        if not rows or encoded.images is None or encoded.texts is None:
+            return {}
+        pictures = encoded.images.vectors[[one for one, _ in rows]]
+        words = encoded.texts.vectors[[two for _, two in rows]]
+        compose = self._wanted.compose
+        mixed = encode.unit(pictures + words) if compose is None else compose(pictures, words)
+        return {one: vector for (one, _), vector in zip(rows, mixed, strict=True)}
+
+    def _record(
+        self, entry: Ready, encoded: Encoded, image: range, text: range, made: dict[int, np.ndarray]
+    ) -> Record:
+        """The record of an item with what was embedded of it."""
+        record = Record(entry.item.record, entry.item.record.place)
+        how = entry.plan.how
+        if self._wanted.facts and how in ("image", "both"):
+            loaded = entry.pictures[0]
+            if not os.path.isabs(record["image"]):
+                record.setdefault("base", os.getcwd())
+            record.update(size=loaded.size, mtime=loaded.mtime, digest=loaded.digest)
+        if how == "bind":
+            record["bindings"] = {**record.get("bindings", {}), **self._bound(record, encoded, image, text)}
+        elif how in ("both", "composed"):
+            record["vector"] = made[image.start]
+        else:
+            record["vector"] = encoded.rows(how)[image.start if how == "image" else text.start]
+        record["model"] = model_name(self.encoder())
+        add_step(record, step(how, self._wanted, self.encoder().spec, entry.item.record))
+        self.tally["changed" if entry.item.known is not None else "new"] += 1
         return record
 
-    def _one(self, vectors: dict[str, Vectors]) -> Vectors:
-        """The vector of a record: of its picture or words, or of both as the plan says."""
-        if len(vectors) == 1:
-            return next(iter(vectors.values()))
-        image, text = vectors["image"][None], vectors["text"][None]
-        if self.plan.queries and self.plan.compose is not None:
-            return self.plan.compose(image, text)[0]
-        return _unit(image.astype(np.float64) + text)[0]
+    def _bound(self, record: Fields, encoded: Encoded, image: range, text: range) -> dict[str, np.ndarray]:
+        """The named vectors of a record: (d,) of a string, (k, d) of a list."""
+        at = {"image": image.start, "text": text.start}
+        bindings = {}
+        for bind in self._wanted.binds:
+            value, start = record[bind.field], at[bind.kind]
+            many = len(value) if isinstance(value, list) else 1
+            rows = encoded.rows(bind.kind)[start : start + many]
+            bindings[bind.name] = rows if isinstance(value, list) else rows[0]
+            at[bind.kind] = start + many
+        return bindings
+
+    def _counted(self, record: Fields) -> Fields:
+        if record.get("keep") is True:
+            self.tally["kept"] += 1
+        return record
 
 
-def _unit(rows: Vectors) -> Vectors:
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Vectors = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0).astype(np.float32)
-    return unit
+class Encoded(NamedTuple):
+    """The vectors of a batch, pictures and words apart."""
+
+    images: encode.Rows | None
+    texts: encode.Rows | None
+
+    def rows(self, kind: str) -> np.ndarray:
+        """The vectors (n, d) of one kind."""
+        rows = self.images if kind == "image" else self.texts
+        assert rows is not None
+        return rows.vectors
+
+    def reason(self, image: range, text: range) -> str | None:
+        """Why any of these rows failed, or None."""
+        for rows, wanted in ((self.images, image), (self.texts, text)):
+            if rows is not None and rows.failed:
+                found = next((rows.failed[row] for row in wanted if row in rows.failed), None)
+                if found is not None:
+                    return found
+        return None
+
+
+def named(record: Fields) -> dict[str, Any]:
+    """The record of a picture that was seen and has no new vector."""
+    return {**{name: record[name] for name in ("id", "image", "base") if name in record}, "keep": True}

@@ -40,26 +40,24 @@ class Found(NamedTuple):
 
 
 class Walk:
-    """Pictures below some paths, in the order of the paths, and within a folder or tar by name.
+    """Finds pictures: `find` yields them in the order of its paths, and within a folder by name.
 
-    paths         files, folders (with all below them) and tars; a tar inside a folder is read like a folder
     include       globs; with any, only names that match one count, and the ending does not matter
     exclude       globs of names, or of whole paths where they hold a slash; a folder's name cuts it off
     skip_folders  absolute paths of folders to leave out
 
-    Names that start with a dot, and folders `*.mmr`, are left out unless they are named in `paths`. A link to
+    Names that start with a dot, and folders `*.mmr`, are left out unless they are named. A link to
     a file counts as a file; a linked folder is walked once, and only when no walked folder holds it anyway.
     What cannot be listed goes to `reject`, and `failed` becomes true: then the walk has not seen everything.
 
-    After the walk: `roots`, the absolute paths of folders and tars that were named; `left_out`, how many
+    While it goes on: `roots`, the absolute paths of folders and tars that were named; `left_out`, how many
     files had endings of no picture, by ending.
     """
 
     def __init__(
-        self, paths: Iterable[str], *, include: Sequence[str] = (), exclude: Sequence[str] = (),
+        self, *, include: Sequence[str] = (), exclude: Sequence[str] = (),
         skip_folders: Iterable[str] = (), reject: Reject,
     ) -> None:  # fmt: skip
-        self._paths = paths
         self._include = _matcher(include)
         self._exclude = _matcher(exclude)
         self._globs = bool(include or exclude)
@@ -72,8 +70,9 @@ class Walk:
         self.roots: list[str] = []
         self.left_out: Counter[str] = Counter()
 
-    def __iter__(self) -> Iterator[Found]:
-        for given in self._paths:
+    def find(self, paths: Iterable[str]) -> Iterator[Found]:
+        """Yield the pictures of files, folders (with all below them) and tars, also tars in folders."""
+        for given in paths:
             path = normal_path(given)
             if self._writable(path):
                 yield from self._named(path)

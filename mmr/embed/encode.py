@@ -1,0 +1,74 @@
+"""Give one batch to the encoder: pictures and words, templates averaged, failures told row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mmr.embed.item import SLOT
+from mmr.encoders import Prepares, Rejects
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mmr.encoders import Encoder
+
+
+class Rows(NamedTuple):
+    """Vectors (n, d) float32, and by row why one is not to be used."""
+
+    vectors: np.ndarray
+    failed: dict[int, str]
+
+
+def preparer(encoder: Encoder) -> Callable[[Any], Any] | None:
+    """What the encoder does to a picture on decode threads, or None."""
+    return encoder.prepare if isinstance(encoder, Prepares) and not isinstance(encoder, Rejects) else None
+
+
+def images(encoder: Encoder, pictures: list[Any]) -> Rows:
+    """Embed pictures, or what `preparer` made of them, one row each."""
+    if isinstance(encoder, Rejects):
+        return _checked(*encoder.try_images(pictures))
+    if isinstance(encoder, Prepares):
+        return _checked(encoder.encode_prepared(pictures), {})
+    return _checked(encoder.encode_images(pictures), {})
+
+
+def texts(encoder: Encoder, words: Sequence[str], templates: Sequence[str]) -> Rows:
+    """Embed words, one row each: with templates the mean of the unit vectors, at unit length again."""
+    import numpy as np
+
+    once = list(dict.fromkeys(words))
+    forms = templates or (SLOT,)
+    filled = [form.replace(SLOT, text) for text in once for form in forms]
+    if isinstance(encoder, Rejects):
+        rows = _checked(*encoder.try_texts(filled))
+    else:
+        rows = _checked(encoder.encode_texts(filled), {})
+    vectors = rows.vectors
+    if len(forms) > 1:
+        vectors = unit(vectors.astype(np.float64).reshape(len(once), len(forms), -1).mean(axis=1))
+    row_of = {text: row for row, text in enumerate(once)}
+    why = {row // len(forms): reason for row, reason in rows.failed.items()}
+    order = [row_of[text] for text in words]
+    return Rows(vectors[order], {at: why[row] for at, row in enumerate(order) if row in why})
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Return rows (n, d) at unit length as float32; a row of zeros stays."""
+    import numpy as np
+
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    result: np.ndarray = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return result.astype(np.float32)
+
+
+def _checked(vectors: np.ndarray, failed: dict[int, str]) -> Rows:
+    """Add the rows that no search could use."""
+    import numpy as np
+
+    failed = dict(failed)
+    for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist():
+        failed.setdefault(row, "the model gave a vector with numbers that are not finite")
+    return Rows(vectors, failed)
