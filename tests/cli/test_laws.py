@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -44,9 +45,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (folder / "items.jsonl").write_bytes(lines(items))
     (folder / "q.jsonl").write_bytes(lines(asked))
-    subprocess.run(
-        ["bash", "-c", "mmr index -q x.mmr items.jsonl"], cwd=folder, env=program_environment(), check=True
-    )
+    (folder / "words.tsv").write_text("text\n" + "".join(f"a cat number {n}\n" for n in range(500)))
+    make = (
+        "mmr index -q x.mmr items.jsonl && "
+        "mmr embed -q words.tsv --id text | mmr index -q words.mmr"
+    )  # fmt: skip
+    subprocess.run(["bash", "-o", "pipefail", "-c", make], cwd=folder, env=program_environment(), check=True)
     return folder
 
 
@@ -139,11 +143,20 @@ def test_files_joined_by_cat_are_one_stream(sh: Shell, here: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     ["mmr query x.mmr --from q.jsonl", "mmr query x.mmr --from q.jsonl --format trec",
-     "mmr index x.mmr --dump", "mmr show items.jsonl"],
+     "mmr index x.mmr --dump", "mmr show items.jsonl", "mmr embed -q words.tsv"],
 )  # fmt: skip
 def test_a_closed_pipe_ends_silently(sh: Shell, built: Path, command: str) -> None:
     done = sh(f"{command} | head -1; echo ${{PIPESTATUS[0]}}", cwd=built)
     assert (done.stderr, done.lines[-1], len(done.lines)) == ("", "0", 2)
+
+
+def next_line(child: subprocess.Popen[bytes]) -> str:
+    """The next line that a program writes; one that holds it back for half a minute is ended."""
+    assert child.stdout is not None
+    if not select.select([child.stdout], [], [], 30)[0]:
+        child.kill()
+        pytest.fail("no answer came while the pipe stayed open")
+    return child.stdout.readline().decode().strip()
 
 
 def test_a_program_can_ask_line_by_line(built: Path) -> None:
@@ -152,9 +165,28 @@ def test_a_program_can_ask_line_by_line(built: Path) -> None:
         for line in (built / "items.jsonl").read_bytes().splitlines(keepends=True)[:3]:
             child.stdin.write(line)
             child.stdin.flush()
-            assert child.stdout.readline().decode().strip() == json.loads(line)["id"]
+            assert next_line(child) == json.loads(line)["id"]
         child.stdin.close()
         assert child.wait(30) == 0
+
+
+def test_embed_answers_line_by_line_too(built: Path) -> None:
+    with start(
+        "bash -c 'mmr embed -q --model-of words.mmr | mmr query words.mmr -k 1 --format ids'", built
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+        for words in ("a cat number 7", "a cat number 300"):
+            child.stdin.write(json.dumps({"text": words}).encode() + b"\n")
+            child.stdin.flush()
+            assert next_line(child) == words
+        child.stdin.close()
+        assert child.wait(30) == 0
+
+
+def test_one_index_at_both_ends_of_a_pipe(sh: Shell, here: Path) -> None:
+    line = "mmr embed -q words.tsv --id text --skip-indexed words.mmr | mmr index words.mmr; echo ${PIPESTATUS[@]}"
+    done = sh(line, cwd=here, timeout=60)
+    assert (done.lines, "500 kept" in done.stderr) == (["0 0"], True), done.stderr
 
 
 def start(line: str, folder: Path) -> subprocess.Popen[bytes]:
@@ -173,7 +205,8 @@ def wait_until_it_reads(child: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["mmr index x.mmr", "mmr query x.mmr -o out.jsonl", "mmr show --html out.html"]
+    "command",
+    ["mmr index x.mmr", "mmr query x.mmr -o out.jsonl", "mmr show --html out.html", "mmr embed -o out.jsonl"],
 )
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
 def test_an_interrupted_run_leaves_quietly_and_leaves_nothing(
@@ -223,6 +256,7 @@ def test_nothing_half_written_is_ever_seen(here: Path) -> None:
     "command",
     ["mmr query x.mmr --from q.jsonl > /dev/full", "mmr query x.mmr --from q.jsonl -o /dev/full",
      "mmr index x.mmr --dump > /dev/full", "mmr show items.jsonl > /dev/full",
+     "mmr embed -q words.tsv > /dev/full", "mmr embed -q words.tsv --format npy > /dev/full",
      "head -1 q.jsonl | mmr query x.mmr --format ids > /dev/full"],
 )  # fmt: skip
 def test_a_full_disk_is_said(sh: Shell, built: Path, command: str) -> None:
