@@ -5,6 +5,7 @@ usage: python man/generate.py [--check]     --check writes nothing; status 1 whe
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -77,6 +78,19 @@ def models() -> str:
     return "\n".join(out)
 
 
+def results() -> str:
+    """What the benchmarks wrote into results.jsonl, as prose."""
+    rows = [json.loads(line) for line in (HERE / "results.jsonl").read_text(encoding="utf-8").splitlines()]
+    out = []
+    for row in rows:
+        held = "holds" if row["ratio"] <= row["limit"] else "missed"
+        out.append(
+            f"{row['name']}\n: {row['ours']:.4g} {row['unit']} against {row['peer']:.4g} {row['unit']}: "
+            f"ratio {row['ratio']:.3f}, at most {row['limit']:g}: {held}. {row['machine']}.\n"
+        )
+    return "\n".join(out)
+
+
 def _extra(needs: str) -> str:
     return f" Needs `pip install 'mmr[{needs}]'`." if needs else ""
 
@@ -91,7 +105,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
     text = (PROSE / f"{title}.{section}.md").read_text(encoding="utf-8")
     from mmr.pictures.decode import PIXELS
 
-    values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}"}
+    values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results()}
     for name, value in values.items():
         text = text.replace(name, value)
     return roff.sections(text)
@@ -180,8 +194,8 @@ def files() -> dict[Path, str]:
     for command in tree.commands():
         title = f"mmr-{command.name}"
         found[HERE / "man1" / f"{title}.1"] = command_page(command, title)
-    for title in ("mmr-stream", "mmr-index"):
-        found[HERE / "man5" / f"{title}.5"] = prose_page(title, 5)
+    for title, section in (("mmr-stream", 5), ("mmr-index", 5), ("mmr-results", 7)):
+        found[HERE / f"man{section}" / f"{title}.{section}"] = prose_page(title, section)
     completions = HERE.parent / "completions"
     for name, script in shells.scripts(tree.program(), tree.commands()).items():
         found[completions / name] = script

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from tests.conftest import program_environment
+from tests.conftest import ROOT, program_environment
+
+RESULTS = ROOT / "man" / "results.jsonl"
 
 
 class Cost(NamedTuple):
@@ -40,11 +45,27 @@ def interleaved(times: int, *commands: Sequence[str] | str) -> list[Cost]:
 
 
 def report(name: str, ours: float, peer: float, limit: float, unit: str = "s") -> float:
-    """Print a figure beside its peer and return the ratio ours / peer."""
+    """Print a figure beside its peer, keep it for mmr-results(7), and return the ratio ours / peer."""
     ratio = ours / peer
     verdict = "holds" if ratio <= limit else "MISSED"
     print(
         f"\n{name}: {ours:.3f} {unit} against {peer:.3f} {unit}, ratio {ratio:.3f} "
         f"(at most {limit:g}: {verdict})"
     )
+    keep({"name": name, "ours": round(ours, 4), "peer": round(peer, 4), "ratio": round(ratio, 4),
+          "limit": limit, "unit": unit, "machine": machine()})  # fmt: skip
     return ratio
+
+
+def keep(row: dict[str, object]) -> None:
+    """Put a row into the results, in the place of an earlier one of the same name."""
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    rows = sorted([old for old in rows if old["name"] != row["name"]] + [row], key=lambda one: one["name"])
+    RESULTS.write_text("".join(json.dumps(one) + "\n" for one in rows))
+
+
+def machine() -> str:
+    """The machine in a few words: processor, cores, Python."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+    return f"{model.strip()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"

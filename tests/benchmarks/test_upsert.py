@@ -1,14 +1,13 @@
-"""What keeping an index up to date costs beside building it, and what a reader pays to open it."""
+"""What keeping an index up to date costs beside building it."""
 
 from __future__ import annotations
 
 import os
-import time
 
 import numpy as np
 import pytest
 
-from mmr.index import open_index, upsert
+from mmr.index import upsert
 from mmr.stream.records import Record
 from tests.benchmarks.measure import report
 from tests.index.made import fail, unit
@@ -48,23 +47,3 @@ def test_a_thousand_changed_rows_cost_a_tenth_of_a_rebuild_at_most(tmp_path, kin
         rounds.append((changed, built))
     ours, peer = (min(column) for column in zip(*rounds, strict=True))
     assert report(f"upsert of {CHANGED:,} in {ROWS:,} x {DIM}, {kind}, CPU", ours, peer, 0.1) <= 0.1
-
-
-@pytest.mark.bench
-def test_opening_and_reading_ten_hits_costs_milliseconds(tmp_path):
-    vectors = unit(0, ROWS, 32)
-    path = tmp_path / "x.mmr"
-    upsert(path, records(vectors, range(ROWS)), reject=fail)
-    upsert(path, records(unit(1, CHANGED, 32), range(CHANGED)), reject=fail)
-    opening, knowing = [], []
-    for _ in range(9):
-        start = time.perf_counter()
-        with open_index(path) as index:
-            number, live = index.segments()[0].number, np.flatnonzero(index.segments()[0].live)[:10]
-            index.records([(number, row) for row in live.tolist()], ("image", "text"))
-            opening.append(time.perf_counter() - start)
-            start = time.perf_counter()
-            assert len(index.known_files()) == ROWS
-            knowing.append(time.perf_counter() - start)
-    assert report("open 100,000 items and read 10 hits", min(opening) * 1e3, 10, 1, "ms") <= 1
-    assert report("known_files of 100,000 items", min(knowing), 0.5, 1) <= 1
