@@ -216,14 +216,16 @@ def _compact(index: str, wait: float, report: Report) -> None:
 
 def _list(index: str, report: Report) -> None:
     from mmr.index import open_index
+    from mmr.stream.write import opened as opened_output
 
-    with open_index(index) as opened:
+    with open_index(index) as opened, opened_output("-") as out:
         for name in opened.all_ids():
-            if "\n" in name:
+            if "\n" in name or name.endswith("\r"):
                 what = "the id holds a line break, and --list writes one id a line"
                 report(BadItem(shown(name), what, "use --dump", stage="read", record={"id": name}))
             else:
-                click.echo(name)
+                out.write(name.encode() + b"\n")
+        out.flush()
 
 
 def _records_out(index: str, names: tuple[str, ...], output: str, vector_format: str) -> None:

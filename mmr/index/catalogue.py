@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from mmr.errors import BadDataError, BusyError, MissingInputError, OutputError, shown
+from mmr.index.table import KINDS, known
 
 CATALOGUE = "catalogue.sqlite"
 FORMAT = 1
@@ -208,8 +209,14 @@ def read_meta(connection: sqlite3.Connection, index: Path) -> Meta:
         )
     values = dict(connection.execute("SELECT key, value FROM meta"))
     count = connection.execute("SELECT coalesce(sum(rows - dead_rows), 0) FROM segments").fetchone()[0]
+    kind = str(values.get("kind"))
+    if kind not in {row.name for row in KINDS}:
+        raise BadDataError(
+            f"{shown(str(index))} is of the kind {shown(kind)}, which this mmr does not know",
+            f"It knows {known()}; a newer mmr may know more.",
+        )
     try:
-        return Meta(values["model"], int(values["dim"]), values["kind"], json.loads(values["params"]), count)
+        return Meta(values["model"], int(values["dim"]), kind, json.loads(values["params"]), count)
     except (KeyError, TypeError, ValueError) as error:
         raise BadDataError(
             f"{shown(str(index))} does not say what it is: {error}", "Build it again from the pictures."

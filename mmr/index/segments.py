@@ -134,7 +134,8 @@ def map_vectors(file: BufferedReader | FileIO, rows: int, dim: int, dtype: str) 
     """
     expected = header(rows, dim, dtype)
     file.seek(0)
-    if file.read(len(expected)) != expected:
+    size = len(expected) + rows * dim * np.dtype(dtype).itemsize
+    if file.read(len(expected)) != expected or os.fstat(file.fileno()).st_size != size:
         path = Path(file.name)
         raise BadDataError(
             f"{shown(str(path))} does not hold {rows:,} vectors of {dim} {dtype} numbers",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -247,6 +249,29 @@ def test_a_damaged_catalogue_is_said_to_be_one(tmp_path, sh):
     assert done.status == 65
     assert "damaged" in done.stderr
     assert "damaged" in check(path)[0]
+
+
+def test_a_catalogue_that_is_not_ours_or_too_new(tmp_path, sh):
+    path = made(tmp_path / "x.mmr")
+    for statement, said in (
+        ("UPDATE meta SET value = 'round' WHERE key = 'kind'", "kind round"),
+        ("UPDATE meta SET value = 'flat' WHERE key = 'kind'", ""),
+        ("UPDATE meta SET value = '{' WHERE key = 'params'", "does not say what it is"),
+        ("UPDATE meta SET value = '{}' WHERE key = 'params'", ""),
+        ("UPDATE meta SET value = 9 WHERE key = 'dim'", "does not hold 10 vectors of 9"),
+        ("UPDATE meta SET value = 8 WHERE key = 'dim'", ""),
+        ("UPDATE segments SET ids = '[broken'", ""),
+        ("PRAGMA user_version = 99", "format 99"),
+    ):
+        with closing(sqlite3.connect(path / "catalogue.sqlite")) as connection:
+            connection.execute(statement)
+            connection.commit()
+        done = sh("mmr index x.mmr --dump")
+        assert done.status == (65 if said else 0), done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        if "ids" in statement:
+            assert "its ids cannot be read" in sh("mmr index x.mmr --check").stderr
 
 
 def test_what_is_no_index_is_left_alone(tmp_path):
