@@ -184,8 +184,8 @@ def test_embed_answers_line_by_line_too(built: Path) -> None:
 
 
 def test_one_index_at_both_ends_of_a_pipe(sh: Shell, here: Path) -> None:
-    line = "mmr embed -q words.tsv --id text --skip-indexed words.mmr | mmr index words.mmr; echo ${PIPESTATUS[@]}"
-    done = sh(line, cwd=here, timeout=60)
+    embed = "mmr embed -q words.tsv --id text --skip-indexed words.mmr"
+    done = sh(f"{embed} | mmr index words.mmr; echo ${{PIPESTATUS[@]}}", cwd=here, timeout=60)
     assert (done.lines, "500 kept" in done.stderr) == (["0 0"], True), done.stderr
 
 
