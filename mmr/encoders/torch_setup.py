@@ -117,7 +117,7 @@ def set_threads(threads: int | None) -> int:
 
     at_hand = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(threads or at_hand)
-    return torch.get_num_threads()
+    return int(torch.get_num_threads())
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def from_hub(repository: str, filenames: list[str], spec: str) -> Path:
     """Return the first of `filenames` that the cache, else huggingface.co, holds for `repository`."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     for filename in filenames:
         here = try_to_load_from_cache(repository, filename)

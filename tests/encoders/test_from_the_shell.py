@@ -7,6 +7,7 @@ import time
 from importlib.util import find_spec
 
 import pytest
+from PIL import Image
 
 ENCODER = """
 import json, sys
@@ -91,6 +92,7 @@ def test_an_index_of_a_stranger_starts_no_program(sh, tmp_path):
     """An index whose model is a program is asked by text: the program must not run."""
     record = {"id": "a", "vector": [0.6, 0.8], "model": f"cmd:touch {tmp_path}/started#f1"}
     (tmp_path / "a.jsonl").write_text(json.dumps(record) + "\n")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     assert sh("mmr index x.mmr a.jsonl").status == 0
     for line in (
         "mmr query x.mmr 'a cat'",
