@@ -22,7 +22,7 @@ from tests.conftest import ROOT, program_environment
 
 MAN = ROOT / "man"
 COMPLETIONS = ROOT / "completions"
-PAGES = [path for folder in ("man1", "man5") for path in sorted((MAN / folder).iterdir())]
+PAGES = [path for folder in ("man1", "man5", "man7") for path in sorted((MAN / folder).iterdir())]
 ORDER = [
     "NAME",
     "SYNOPSIS",
@@ -234,14 +234,30 @@ def page_examples() -> list[Example]:
     return found
 
 
+def downloads(line: str) -> str:
+    """The note of an example whose model must be downloaded first."""
+    return "skip: needs a download" if "--model clip" in line or "a dog on the beach" in line else ""
+
+
 def help_examples() -> list[Example]:
     """Every example line of a command's help."""
     tree = module("tree")
     return [
-        Example(f"{command.name or 'mmr'} --help {number}", line, "")
+        Example(f"{command.name or 'mmr'} --help {number}", line, downloads(line))
         for command in [tree.program(), *tree.commands()]
         for number, line in enumerate(command.examples, 1)
     ]
+
+
+def readme_examples() -> list[Example]:
+    """Every indented line of README.md that runs mmr, as it is written."""
+    lines = [line[4:] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("    ")]
+    commands = [line for line in lines if "mmr " in line and not line.startswith(("make", "pip"))]
+    return [Example(f"README {number}", line, downloads(line)) for number, line in enumerate(commands, 1)]
+
+
+def test_the_readme_has_examples():
+    assert len([example for example in readme_examples() if not example.note]) >= 8
 
 
 @pytest.fixture(scope="session")
@@ -269,7 +285,7 @@ def gallery(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("example", [*page_examples(), *help_examples()], ids=str)
+@pytest.mark.parametrize("example", [*page_examples(), *help_examples(), *readme_examples()], ids=str)
 def test_examples_run(example, gallery, tmp_path, sh):
     kind, _, what = example.note.partition(": ")
     if kind == "skip":
