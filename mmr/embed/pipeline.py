@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mmr.embed import encode
 from mmr.embed.item import Item, Plan, Wanted, file_of, plan, step, where_of
 from mmr.embed.load import Loaded, load
-from mmr.encoders import model_name
+from mmr.encoders import described, model_name
 from mmr.errors import BadItem, Reject
 from mmr.pictures.decode import quiet
 from mmr.stream.pipe import Records
@@ -100,19 +100,19 @@ class Pipeline:
     ) -> Iterator[list[Fields]]:
         """Yield the records of items in order, in lists; what is no `Item` passes as it is.
 
-        waits  tells whether the next item would have to be waited for; then all before it is given out
+        waits  tells whether the next record would have to be waited for; then all before it is given out
         """
         passed: list[Fields] = []
         with self._stack:
             for item in items:
                 if not isinstance(item, Item) and not (self._window or self._group or self._pending):
-                    passed.append(self._counted(item))
-                    if len(passed) >= PASSED or (waits is not None and waits()):
-                        yield passed
+                    passed.append(item)
+                    if len(passed) >= PASSED or (waits is not None and type(item) is Record and waits()):
+                        yield self._counted(passed)
                         passed = []
                     continue
                 if passed:
-                    yield passed
+                    yield self._counted(passed)
                     passed = []
                 self._take(item)
                 while len(self._window) >= self._ahead():
@@ -120,7 +120,7 @@ class Pipeline:
                 if waits is not None and waits():
                     yield from self._drain()
             if passed:
-                yield passed
+                yield self._counted(passed)
             yield from self._drain()
 
     def encoder(self) -> Encoder:
@@ -139,7 +139,7 @@ class Pipeline:
     def _take(self, item: Item | Fields) -> None:
         """Put an item into the window and let threads load its pictures."""
         if not isinstance(item, Item):
-            self._window.append(self._counted(item))
+            self._window.append(self._counted([item])[0])
             return
         record = item.record
         try:
@@ -296,7 +296,7 @@ class Pipeline:
         else:
             record["vector"] = encoded.rows(how)[image.start if how == "image" else text.start]
         record["model"] = model_name(self.encoder())
-        add_step(record, step(how, self._wanted, self.encoder().spec, entry.item.record))
+        add_step(record, step(how, self._wanted, described(self.encoder()), entry.item.record))
         self.tally["changed" if entry.item.known is not None else "new"] += 1
         return record
 
@@ -312,10 +312,9 @@ class Pipeline:
             at[bind.kind] = start + many
         return bindings
 
-    def _counted(self, record: Fields) -> Fields:
-        if record.get("keep") is True:
-            self.tally["kept"] += 1
-        return record
+    def _counted(self, records: list[Fields]) -> list[Fields]:
+        self.tally["kept"] += sum("keep" in record for record in records)
+        return records
 
 
 class Encoded(NamedTuple):

@@ -159,7 +159,7 @@ def tokenizer_of(open_clip: Any, name: str, config: dict[str, Any], spec: str) -
 
 
 class OpenClip:
-    """An `Encoder` (with the capability `Prepares`) around one open_clip model.
+    """An `Encoder` (with the capabilities `Prepares` and `Runs`) around one open_clip model.
 
     runs  what the vectors were computed with: precision, device and versions; recorded, never compared
     """

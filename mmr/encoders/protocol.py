@@ -76,6 +76,21 @@ class Closes(Protocol):
         ...
 
 
+@runtime_checkable
+class Runs(Protocol):
+    """A capability: the encoder says in `runs` what computes: precision, device, versions of libraries.
+
+    It is recorded and never compared.
+    """
+
+    runs: str
+
+
+def described(encoder: Encoder) -> str:
+    """What a record's `via` says of an encoder: its spec, and in brackets what computes."""
+    return f"{encoder.spec} ({encoder.runs})" if isinstance(encoder, Runs) else encoder.spec
+
+
 def model_name(encoder: Encoder) -> str:
     """What records carry in `model`: the spec and, after the last `#`, the fingerprint."""
     return f"{encoder.spec}#{encoder.fingerprint}"

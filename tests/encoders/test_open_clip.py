@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmr.encoders import Prepares, load
+from mmr.encoders import Prepares, described, load
 from mmr.encoders.open_clip import is_causal, parse, shortened, unit
 from mmr.errors import BadDataError, MissingInputError, UnavailableError, UsageError
 
@@ -137,7 +137,7 @@ def test_bf16_is_close_to_fp32_on_a_real_architecture(open_clip, random_weights)
     full = load(f"open_clip:ViT-S-32-alt@{file}", precision="fp32")
     half = load(f"open_clip:ViT-S-32-alt@{file}", precision="bf16")
     assert half.fingerprint == full.fingerprint
-    assert half.runs.startswith("bf16 on cpu")
+    assert described(half).startswith(f"{half.spec} (bf16 on cpu, open_clip ")
     images = [picture.resize((224, 224)) for picture in pictures(12)]
     for one, other in (
         (full.encode_images(images), half.encode_images(images)),
