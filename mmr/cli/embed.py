@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -165,7 +166,7 @@ class _Model:
                 if opened.meta.model is not None:
                     self._expected[index] = opened.meta.model
                 if index == self._how["skip_indexed"]:
-                    self.known = opened.known_files()
+                    self.known = _at_once(opened.known_files)
         except MissingInputError:
             if index == self._how["model_of"]:
                 raise
@@ -198,6 +199,16 @@ class _Model:
         from mmr.encoders import model_name
 
         return model_name(self.load())
+
+
+def _at_once(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Call `make` for something large that stays; the garbage collector leaves it alone, then and later."""
+    gc.disable()
+    try:
+        return make()
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class _Sources:
