@@ -111,7 +111,8 @@ def _list_models() -> None:
 
     for model in list_models():
         size = f"{model.megabytes:,} MB" if model.megabytes else ""
-        click.echo(f"{model.name:<14} {model.state:<18} {size:>9}  {model.dim or '':>5}  {model.spec}")
+        facts = f"{model.name:<11} {model.state:<17} {size:>9} {model.dim or '':>6}"
+        click.echo(f"{facts}  {model.summary} [{model.spec}]")
 
 
 def _wanted(how: Mapping[str, Any]) -> Wanted:

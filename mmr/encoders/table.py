@@ -58,7 +58,7 @@ class Short(NamedTuple):
 
 
 class Model(NamedTuple):
-    """One line of the list of models: what to type, what it is, whether it is here ("state")."""
+    """One line of the list of models: what to type, the spec or its form, whether it is here ("state")."""
 
     name: str
     spec: str
@@ -172,17 +172,18 @@ def loader(row: Row) -> object:
 def list_models() -> list[Model]:
     """Every model that has a name here, and where it stands; imports no model library.
 
-    The state is "built in", "cached here", "needs a download", "needs mmr[clip]", "a program of yours",
+    The state is "built in", "cached here", "needs a download", "needs mmr[clip]", "at hand" (of a prefix),
     "plug-in", or for a broken plug-in "broken: ..." with its reason.
     """
     models = [Model("builtin", "builtin", "built in", None, 0, ROWS[0].summary)]
     for short in SHORT:
         models.append(Model(short.name, short.spec, state(short), short.dim, short.megabytes, short.summary))
     for row in ROWS[1:]:
-        models.append(Model(row.form, row.name, "as named", None, None, row.summary))
+        ready = "at hand" if not row.needs or installed() else f"needs mmr[{row.needs}]"
+        models.append(Model(row.name, row.form, ready, None, None, row.summary))
     for added, problem in plugged():
         if isinstance(added, Row):
-            models.append(Model(added.form, added.name, "plug-in", None, None, added.summary))
+            models.append(Model(added.name, added.form, "plug-in", None, None, added.summary))
         else:
             models.append(Model(added, added, f"broken: {problem}", None, None, ""))
     return models
@@ -190,11 +191,16 @@ def list_models() -> list[Model]:
 
 def state(short: Short) -> str:
     """Where the weights of a short name stand: "cached here" or "needs a download"; or what to install."""
-    from importlib.util import find_spec
-
-    if find_spec("open_clip") is None or find_spec("torch") is None:
+    if not installed():
         return "needs mmr[clip]"
     return "cached here" if cached(short.repository) else "needs a download"
+
+
+def installed() -> bool:
+    """Whether the extra `clip` is there; nothing of it is imported."""
+    from importlib.util import find_spec
+
+    return all(find_spec(name) is not None for name in ("torch", "open_clip"))
 
 
 def cached(repository: str) -> bool:
