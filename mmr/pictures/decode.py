@@ -113,8 +113,9 @@ def _opened(path: str, data: bytes, pixels: int) -> ImageFile.ImageFile:
         image = Image.open(io.BytesIO(data), formats=_formats(path, data))
     except UnidentifiedImageError:
         raise unreadable(path, *_unknown(data)) from None
-    except Image.DecompressionBombError:
-        raise unreadable(path, *_too_large("more", pixels)) from None
+    except Image.DecompressionBombError as error:
+        size = next((word.lstrip("(") for word in str(error).split() if word.startswith("(")), "0")
+        raise unreadable(path, *_too_large(f"{int(size):,}", pixels)) from None
     except Exception as error:
         raise unreadable(path, *_broken(error)) from None
     width, height = image.size

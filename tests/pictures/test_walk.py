@@ -68,8 +68,8 @@ def test_what_is_named_counts_whatever_it_is_called():
 def test_the_current_folder_has_no_prefix_and_the_root_folder_has_a_slash():
     make("a.jpg", "b/c.jpg")
     assert Seen(".").paths == ["a.jpg", "b/c.jpg"]
-    assert Seen(os.getcwd()).paths[0] == f"{os.getcwd()}/a.jpg"
-    assert Seen(".").found[0].absolute == f"{os.getcwd()}/a.jpg"
+    assert Seen(str(Path.cwd())).paths[0] == f"{Path.cwd()}/a.jpg"
+    assert Seen(".").found[0].absolute == f"{Path.cwd()}/a.jpg"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_path_that_is_not_there_and_an_index_are_bad_items():
     make("x.mmr/catalogue.sqlite", "a.jpg")
     seen = Seen("nowhere", "a.jpg", "x.mmr")
     assert seen.paths == ["a.jpg"] and seen.walk.failed
-    assert ["does not exist", "is an index, not a folder of pictures"] == [item.what for item in seen.bad]
+    assert [item.what for item in seen.bad] == ["does not exist", "is an index, not a folder of pictures"]
 
 
 def test_a_folder_of_a_thousand_folders_in_each_other():
@@ -166,7 +166,7 @@ class TestTar:
         self.tar("z.jpg", "./b/a.png", "c.txt", ".hidden.jpg", "b/.d/x.jpg")
         seen = Seen("t.tar")
         assert seen.paths == ["t.tar#z.jpg", "t.tar#b/a.png"]
-        assert seen.walk.roots == [f"{os.getcwd()}/t.tar"]
+        assert seen.walk.roots == [f"{Path.cwd()}/t.tar"]
         for found in seen.found:
             by_name, by_place = read_contents(found.path), read_contents(found.path, found.place)
             assert by_name == by_place and label(by_name.data.decode()) == found.path[6:]
@@ -178,7 +178,7 @@ class TestTar:
         Path("t.tar").rename("p/t.tar")
         seen = Seen("p")
         assert seen.paths == ["p/b.jpg", "p/t.tar#a.jpg"]
-        assert seen.walk.roots == [f"{os.getcwd()}/p"]
+        assert seen.walk.roots == [f"{Path.cwd()}/p"]
 
     def test_names_that_lead_elsewhere_are_only_labels(self):
         make("outside.jpg", data=b"secret")
