@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NORM_SLACK = 1e-3  # a vector whose length is off by more is brought to length 1
+ALL_ZEROS = "its vector is all zeros, which has no direction"
+NOT_FINITE = "its vector holds a number that is infinite, not a number or too large"
 
 Fields = Mapping[str, Any]
 
@@ -85,6 +87,19 @@ class Terms:
                 fix=f"Embed with --model-of {self.path}, or put these vectors into an index of their own.",
             )  # fmt: skip
 
+    def takes(self, record: Fields, reject: Reject) -> bool:
+        """Whether the record's vector can be stored, as far as one record tells; else it goes to `reject`."""
+        vector = np.asarray(record["vector"], np.float32)
+        if self.dim is not None:
+            if len(vector) != self.dim:
+                self.refuse_dim(record, reject)
+                return False
+            self.trusted = True
+        if vector.any() and np.isfinite(vector).all():
+            return True
+        reject(bad(record, NOT_FINITE if vector.any() else ALL_ZEROS, "embed it again"))
+        return False
+
     def settle_dim(self, records: Sequence[Fields]) -> None:
         """Take the dimension of a new index from its first batch: the one that most vectors have."""
         if self.dim is None and records:
@@ -133,11 +148,5 @@ def ready(records: Sequence[Fields], terms: Terms, dtype: str, reject: Reject) -
     if usable.all():
         return Ready(fitting, stored)
     for i in np.flatnonzero(~usable):
-        reject(bad(fitting[i], _why(norms[i]), "embed it again"))
+        reject(bad(fitting[i], ALL_ZEROS if norms[i] == 0 else NOT_FINITE, "embed it again"))
     return Ready([fitting[i] for i in np.flatnonzero(usable)], stored[usable])
-
-
-def _why(norm: float) -> str:
-    if norm == 0:
-        return "its vector is all zeros, which has no direction"
-    return "its vector holds a number that is infinite, not a number or too large"

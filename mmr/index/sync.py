@@ -34,9 +34,10 @@ def sync(
     max_delete  the share (0 to 1) of the items under the roots that may go
     going       is told the id of every item that goes, before anything is refused
 
-    The deletions are one last transaction. Raises `StreamError` for a stream that does not end with an eof
-    record whose count fits, `UsageError` for an eof without roots, and `BadDataError` where a root is
-    suddenly empty or more than `max_delete` would go; nothing is deleted then.
+    The deletions are one last transaction; till then every id and path of the stream is held. Raises
+    `StreamError` for a stream that does not end with an eof record whose count fits, `UsageError` for an eof
+    without roots, and `BadDataError` where a root is suddenly empty or more than `max_delete` would go;
+    nothing is deleted then.
     """
     watch = Watch(reject)
     with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run) as changer:

@@ -134,6 +134,8 @@ class Upserter(Changer):
             return
         if vector is not None:
             self._check_model(record)
+            if not self._known_terms().takes(record, self._reject):
+                return
         earlier = self._pending.pop(name, None)
         if earlier is not None:
             record = self._joined(earlier, record)

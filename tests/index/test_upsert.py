@@ -144,6 +144,9 @@ def test_strict_keeps_what_came_before(tmp_path):
     with pytest.raises(BadItem):
         upsert(path, [item("a"), Record({"id": "none"}), item("b")], reject=fail)
     assert set(stored(path)) == {"a"}
+    with pytest.raises(BadItem):
+        upsert(path, [item("c"), item("d", vector=np.zeros(DIM, np.float32)), item("e")], reject=fail)
+    assert set(stored(path)) == {"a", "c"}
 
 
 def test_models_never_meet(tmp_path):
