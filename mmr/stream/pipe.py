@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from mmr.stream.records import Record
 
 CHUNK = 1 << 18
+ROOM = 1 << 20  # bytes that the kernel may hold for us: the most that Linux gives to anybody
+PATIENCE = 5  # milliseconds: a writer whose pipe was full needs a moment to fill it again
 
 
 class Pipe:
@@ -19,6 +23,9 @@ class Pipe:
         self._handle = handle
         self._lines: deque[bytes] = deque()
         self._rest: list[bytes] = []
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):
+                fcntl.fcntl(handle, fcntl.F_SETPIPE_SZ, ROOM)
 
     def readline(self, limit: int) -> bytes:
         """Return the next line with its end; at the end what is left, then b"".
@@ -30,12 +37,8 @@ class Pipe:
             chunk = os.read(self._handle, CHUNK)
             if not chunk:
                 break
-            head, *others = chunk.split(b"\n")
-            self._rest.append(head)
-            size += len(head)
-            for part in others:
-                self._lines.append(b"".join((*self._rest, b"\n")))
-                self._rest = [part] if part else []
+            size += len(chunk)
+            self._hold(chunk)
         if self._lines:
             return self._lines.popleft()
         line = b"".join(self._rest)
@@ -47,19 +50,28 @@ class Pipe:
         have = b"".join((*self._lines, *self._rest))
         self._lines.clear()
         parts, missing = [have[:count]], count - len(have)
-        self._rest = [have[count:]] if missing < 0 else []
+        self._rest.clear()
+        self._hold(have[count:])
         while missing > 0 and (chunk := os.read(self._handle, missing)):
             parts.append(chunk)
             missing -= len(chunk)
         return b"".join(parts)
 
+    def _hold(self, data: bytes) -> None:
+        """Keep what was read: whole lines, and the start of the next."""
+        head, *others = data.split(b"\n")
+        self._rest.append(head)
+        for part in others:
+            self._lines.append(b"".join((*self._rest, b"\n")))
+            self._rest = [part]
+
     def waits(self) -> bool:
-        """Tell whether the next line would have to be waited for."""
+        """Tell whether the next line would have to be waited for longer than a few milliseconds."""
         if self._lines:
             return False
         poll = select.poll()
         poll.register(self._handle, select.POLLIN)
-        return not poll.poll(0)
+        return not poll.poll(PATIENCE)
 
 
 class Records(Iterator[Record]):
