@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from importlib.util import find_spec
 
 import pytest
@@ -58,10 +57,9 @@ def test_weights_out_of_reach_are_status_69_at_once(sh, tmp_path):
     if find_spec("open_clip") is None or find_spec("torch") is None:
         pytest.skip("needs the extra `clip`: pip install 'mmr[clip]'")
     env = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
-    started = time.monotonic()
     done = sh("mmr embed --model clip --text a", env=env)
-    assert time.monotonic() - started < 30
     assert done.status == 69
+    assert "Retry" not in done.stderr
     assert done.stdout == b""
     assert "lacks its weights" in done.stderr
     assert "Traceback" not in done.stderr

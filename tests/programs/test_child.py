@@ -90,7 +90,7 @@ while True:
             taken.append(number)
             yield {"text": str(number)}
 
-    with Child(program(body), "caption", window=5, seconds=5) as child:
+    with Child(program(body), "caption", window=5, seconds=60) as child:
         answers = child.answers(requests())
         assert next(answers).fields == {"caption": [5, False]}
         assert len(taken) == 5
@@ -117,7 +117,7 @@ for line in sys.stdin:
 FAULTS = {
     "dies": ("os._exit(7)", "it ended with status 7"),
     "killed": ("os.kill(os.getpid(), 9)", "it ended by signal 9"),
-    "hangs": ("time.sleep(60)", "it did not answer within 0.5 s"),
+    "hangs": ("time.sleep(60)", "it did not answer within 1 s"),
     "rubbish": ('print("<html>\\x1b[31m", flush=True)', r"it wrote '<html>\\x1b[31m', which is no JSON"),
     "no object": ("say([1])", "it wrote '[1]', which is no JSON object"),
     "other key": ('say({"key": "no"})', 'whose "key" is none that it was asked'),
@@ -135,7 +135,8 @@ for line in sys.stdin:
         say({{"key": request["key"], "caption": "ok"}})
 """
     texts = ["a", "b", "poison", "c", "d", "e"]
-    with Child(program(body), "caption", window=4, seconds=0.5) as child:
+    seconds = 1 if "answer within" in words else 60
+    with Child(program(body), "caption", window=4, seconds=seconds) as child:
         answers = captions(child, texts)
     assert answers[:2] + answers[3:] == ["ok"] * 5
     assert answers[2].startswith("the program failed on it twice: ")
@@ -179,7 +180,7 @@ def test_no_hello_is_unavailable(program, hello, words):
     started = time.monotonic()
     with pytest.raises(UnavailableError, match=words):
         Child(program("", hello=hello), "caption", start_seconds=0.5)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
 
 
 def test_another_hello_after_a_restart_is_refused(program):
