@@ -84,7 +84,7 @@ def print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
     epilog="`mmr COMMAND --help` shows a command's options; `man mmr` tells more.",
 )
 @click.option("--verbose", is_flag=True, is_eager=True, help="With --version: libraries, BLAS, plug-ins.")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version,
+@click.option("--version", is_flag=True, expose_value=False, callback=print_version,
               help="Show the version and leave.")  # fmt: skip
 @click.option("--debug", is_flag=True, envvar="MMR_DEBUG", help="Show the traceback of an error.")
 @click.pass_context
