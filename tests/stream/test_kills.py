@@ -41,7 +41,7 @@ def kills(folder: Path, count: int) -> list[int]:
     for _ in range(count):
         with subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE) as child:
             assert child.stdout is not None and child.stdout.readline() == b"up\n"
-            time.sleep(rng.random() * 0.02)
+            time.sleep(rng.random() * 0.04)
             child.send_signal(signal.SIGKILL)
             found.extend(int(line) for line in child.stdout.read().split())
         if path.exists():
