@@ -128,7 +128,7 @@ def _bound(record: Mapping[str, Any], bind: Bind, where: str) -> list[str]:
     return values
 
 
-def step(how: str, wanted: Wanted, spec: str, record: Mapping[str, Any]) -> str:
+def step(how: str, wanted: Wanted, encoder: str, record: Mapping[str, Any]) -> str:
     """The line that `via` gets: the encoder, and what of the record and which options made the vector."""
     words = {"both": " image+text", "composed": " composed"}.get(how, "")
     if how == "text" and "image" in record:
@@ -136,7 +136,7 @@ def step(how: str, wanted: Wanted, spec: str, record: Mapping[str, Any]) -> str:
     if how == "bind":
         words = "".join(f" {bind}" for bind in wanted.binds)
     templates = wanted.templates if how != "image" else ()
-    return f"embed {spec}{words}" + "".join(f' "{template}"' for template in templates)
+    return f"embed {encoder}{words}" + "".join(f' "{template}"' for template in templates)
 
 
 def file_of(record: Mapping[str, Any], image: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.embed.item import Item, Wanted, file_of, plan, step, where_of
 from mmr.embed.load import load
-from mmr.encoders import model_name
+from mmr.encoders import described, model_name
 from mmr.errors import BadItem, Reject
 from mmr.pictures.read import split_member
 
@@ -83,7 +83,7 @@ def _same(item: Item, old: Fields, encoder: Callable[[], Encoder], wanted: Wante
     except BadItem:
         return False
     made_by = encoder()
-    steps = [*record.get("via", ()), step(how, wanted, made_by.spec, record)]
+    steps = [*record.get("via", ()), step(how, wanted, described(made_by), record)]
     fits = old.get("model") == model_name(made_by) and old.get("via") == steps
     return fits and (how not in ("image", "both") or not wanted.facts or _unchanged(item, old))
 

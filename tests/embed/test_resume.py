@@ -149,6 +149,14 @@ class TestResumed:
         assert self.go_on(left, forms)[0] == 6
         assert self.go_on(self.written(16, wanted=forms), forms)[0] == 16
 
+    def test_another_precision_is_another_vector(self):
+        class Bf16(Toy):
+            runs = "bf16 on cpu"
+
+        left = self.written(16, encoder=Bf16())
+        assert self.go_on(left, encoder=Bf16)[0] == 16
+        assert self.go_on(left)[0] == 0
+
     def test_bad_items_are_reported_again_and_mended_ones_embedded(self):
         good = (self.folder / "0002.png").read_bytes()
         (self.folder / "0002.png").write_bytes(b"x")
