@@ -39,7 +39,7 @@ def start(folder: Path) -> list[subprocess.Popen[bytes]]:
         run = {"cwd": folder, "env": program_environment(), "stderr": said}
         command = [sys.executable, "-m", "mmr", "embed", "pics", "--skip-indexed", "x.mmr"]
         embed = subprocess.Popen(command, stdout=subprocess.PIPE, **run)
-        command = [sys.executable, "-c", SMALL_BATCHES, "index", "x.mmr", "--sync"]
+        command = [sys.executable, "-c", SMALL_BATCHES, "index", "x.mmr", "--sync", "--max-delete", "1"]
         index = subprocess.Popen(command, stdin=embed.stdout, **run)
     assert embed.stdout is not None
     embed.stdout.close()
