@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmr.cli import options, status
+from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import BadItem, MissingInputError, shown
 
@@ -133,7 +134,7 @@ def _take(
     from mmr.index import catalogue, upsert
     from mmr.stream.read import read_records
 
-    declared = _declared(index, model)
+    declared = full_name(model, _known(index))
     with report.progress("items") as advance:
         if max_delete is None:
             counts = upsert(index, read_records(sources, reject=report), reject=report, model=declared,
@@ -152,21 +153,13 @@ def _take(
     _close(counts, dry_run, report)
 
 
-def _declared(index: str, model: str | None) -> str | None:
-    """The full name of the model that --model says vectors without one are of."""
-    if model is None:
-        return None
-    from mmr.encoders import load, model_name, resolve
+def _known(index: str) -> str | None:
+    """The model of the index, where there is one already."""
     from mmr.index import open_index
 
-    if "#" in model:
-        return model
-    spec = resolve(model)
     with suppress(MissingInputError), open_index(index) as opened:
-        known = opened.meta.model
-        if known is not None and known.rpartition("#")[0] == spec:
-            return known
-    return model_name(load(spec))
+        return opened.meta.model
+    return None
 
 
 def _delete(index: str, sources: tuple[str, ...], wait: float, dry_run: bool, report: Report) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmr.cli import options
+from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import UsageError, shown
 
@@ -85,7 +86,13 @@ def command(
         else:
             queries = _typed(words, images)
         answers = answer(
-            opened, queries, embed, wanted, reject=report, model=_declared(opened, model), pinned=all_items
+            opened,
+            queries,
+            embed,
+            wanted,
+            reject=report,
+            model=full_name(model, opened.meta.model),
+            pinned=all_items,
         )
         _write(_counted(answers, wanted.min_score, report), format_, output, vector_format)
 
@@ -108,20 +115,6 @@ def _typed(words: tuple[str, ...], images: tuple[str, ...]) -> list[Record]:
     else:
         found = [{"text": text} for text in words]
     return [Record({"id": default_id(one), **one}, Place("the command line", None)) for one in found]
-
-
-def _declared(index: Index, model: str | None) -> str | None:
-    """The full name of the model that --model says vectors without one are of."""
-    if model is None:
-        return None
-    from mmr.encoders import load, model_name, resolve
-
-    spec = resolve(model)
-    if "#" in spec:
-        return spec
-    if index.meta.model is not None and index.meta.model.rpartition("#")[0] == spec:
-        return index.meta.model
-    return model_name(load(spec))
 
 
 def _embedder(
