@@ -131,7 +131,10 @@ def _find(
     segments: Sequence[Segment], allowed: Sequence[Rows | None], queries: Floats, k: int, names: Any,
     index: Index, exact: bool,
 ) -> Nearest:  # fmt: skip
-    """The k nearest over all segments: structures propose where there are some, the rest is compared."""
+    """The k nearest over all segments: structures propose where there are some, the rest is compared.
+
+    A structure that a merge took away since the index was opened is done without.
+    """
     kind = adapter(index.meta.kind)
     walked = [i for i, segment in enumerate(segments) if segment.structure is not None and not exact]
     walked = [i for i in walked if not _is_few(segments[i], allowed[i], k)]
@@ -152,7 +155,10 @@ def _find(
         def propose(chosen: Floats, depth: int, file: Any = structure) -> Rows:
             return kind.candidates(file, chosen, depth, index.meta.params)
 
-        query, row, missed = _proposed(propose, queries, mask, min(k, count))
+        try:
+            query, row, missed = _proposed(propose, queries, mask, min(k, count))
+        except FileNotFoundError:
+            query, row, missed = np.empty(0, np.int64), np.empty(0, np.int64), np.arange(len(queries))
         columns.append(
             (query, np.full(len(query), i), row, exact_scores(queries, query, segments[i].vectors, row))
         )

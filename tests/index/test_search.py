@@ -113,6 +113,15 @@ def test_a_graph_finds_what_the_exact_search_finds(graph):
     assert np.mean(same) / 10 > 0.95
 
 
+def test_a_graph_that_a_merge_took_away_is_done_without(graph):
+    path, queries = graph
+    with open_index(path) as index:
+        for segment in index.segments():
+            if segment.structure is not None:
+                segment.structure.unlink()
+        assert search(index, queries, Wanted(10)) == search(index, queries, Wanted(10, exact=True))
+
+
 def test_min_score_fields_and_vectors(graph):
     path, queries = graph
     with open_index(path) as index:
