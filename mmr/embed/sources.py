@@ -20,8 +20,10 @@ def holds_records(path: str) -> bool:
     name = path.lower()
     if path == "-" or name.endswith(RECORDS):
         return not os.path.isdir(path)
-    if name.endswith(".tar") or name.rpartition(".")[2] in SUFFIXES or not os.path.isfile(path):
+    if name.endswith(".tar") or name.rpartition(".")[2] in SUFFIXES or os.path.isdir(path):
         return False
+    if not os.path.isfile(path):
+        return os.path.exists(path)  # a named pipe, `<(...)`
     try:
         with open(path, "rb") as file:
             return file.read(1) == b"{"

@@ -52,6 +52,7 @@ def test_sources_in_the_order_in_which_they_are_named(sh, photos, tmp_path):
     tar = ["shard.tar#photos/0002.png", "shard.tar#photos/0003.png"]
     assert names(done)[1:] == ["a", "b", *tar, "odd", "photos/0004.png", "row", "a", "b"]
     assert done.stderr == "mmr embed: 10 new, 0 changed, 0 kept, 0 failed\n"
+    assert names(sh(f"{EMBED} <(cat a.jsonl) photos/0000.png")) == ["a", "b", "photos/0000.png"]
 
 
 def test_words_alone_are_quiet(sh):
