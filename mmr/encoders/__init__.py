@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mmr.encoders.protocol import Closes, Encoder, Prepares, Rejects, Runs, described, model_name
 from mmr.encoders.table import Model, Row, find, list_models, loader, resolve
-from mmr.errors import UsageError, shown
+from mmr.errors import UnavailableError, UsageError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +34,14 @@ def load(
     Raises `UsageError` for an unknown spec, or a device or precision that this encoder has no use for,
     and `UnavailableError` with one sentence on what to run when weights, package or program are missing.
     """
-    spec = resolve(spec)
-    row = find(spec)
+    try:
+        spec = resolve(spec)
+        row = find(spec)
+    except UsageError as error:
+        if not named_by:
+            raise
+        what = f"{shown(named_by)} has vectors of {shown(spec)!r}, which no encoder here makes"
+        raise UnavailableError(what, "Install the plug-in that brings it, or send vectors.") from error
     if named_by and row.by_user and spec != os.environ.get("MMR_MODEL"):
         what = f"{shown(named_by)} names the program {shown(spec)!r} as its model; an index starts no program"
         raise UsageError(what, f"If you trust it, add --model {shlex.quote(shown(spec))}.")

@@ -45,9 +45,7 @@ def parse(spec: str) -> Named:
     return Named(model.replace("/", "-"), tag, file)
 
 
-def load(
-    spec: str, *, device: str = "auto", precision: str = "auto", threads: int | None = None
-) -> OpenClip:
+def load(spec: str, *, device: str = "auto", precision: str = "auto", threads: int | None = None) -> OpenClip:
     """Load an open_clip model; options as in `mmr.encoders.load`.
 
     Raises `UsageError` for an unknown architecture or tag, `UnavailableError` when the package or the
