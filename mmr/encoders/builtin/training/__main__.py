@@ -15,7 +15,7 @@ Stages, in order (a stage that was stopped goes on where it was):
   text         the teacher's vectors of 570,000 texts, then the table of word pieces (15 min)
   draw         every drawing as pixels (3 min)
   samples      pictures with captions, and their early features (12 s a shard of 4,096)
-  tune         the drawing tower (2 ms a sample)
+  tune         the drawing tower (4 ms a sample)
   photographs  the gate and the class vectors (2 min)
   export       weights.safetensors and vocabulary.txt into the package
   measure      search sets that were never trained on
