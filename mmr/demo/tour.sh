@@ -16,12 +16,13 @@ cd "$1"
 if [ -n "$pictures" ]; then
   folder=photos
   ln -sfn "$pictures" "$folder"
-  printf '{"text":"%s"}\n' "a person" "a house by the sea" "food" "an animal" "at night" >queries.jsonl
   words="a person"
+  asked='"a person" "a house by the sea" "food" "an animal" "at night"'
 else
   about "A gallery to search, drawn by code"
   run "python -m mmr.demo ."
   words="a red apple"
+  asked='"two cars" "a dog on the beach" "a blue fish" "a yellow star" "a cat at night" "a green tree"'
   folder=pictures
 fi
 rm -rf pics.mmr
@@ -37,7 +38,8 @@ about "Ask by picture"
 run "mmr query pics.mmr --image '$example' -k 5 --exclude-self --format table"
 
 about "Ask many things at once, and look at the answers"
-run "head -n 12 queries.jsonl | mmr query pics.mmr | mmr show --html gallery.html"
+run "printf '{\"text\":\"%s\"}\\n' $asked >ask.jsonl"
+run "mmr query pics.mmr --from ask.jsonl | mmr show --html gallery.html"
 
 about "Every night: only what changed is embedded, what is gone goes"
 run "mmr embed $folder/ --skip-indexed pics.mmr | mmr index pics.mmr --sync"
