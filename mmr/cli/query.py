@@ -85,16 +85,23 @@ def command(
             queries = read_records(read, reject=report)
         else:
             queries = _typed(words, images)
-        answers = answer(
-            opened,
-            queries,
-            embed,
-            wanted,
-            reject=report,
-            model=full_name(model, opened.meta.model),
-            pinned=all_items,
-        )
+        answers = answer(opened, queries, embed, wanted, reject=report, pinned=all_items,
+                         model=full_name(model, opened.meta.model))  # fmt: skip
+        if not (words or images or _on_terminal(output)):
+            answers = _advancing(answers, report)
         _write(_counted(answers, wanted.min_score, report), format_, output, vector_format)
+
+
+def _on_terminal(output: str) -> bool:
+    return output == "-" and sys.stdout is not None and sys.stdout.isatty()
+
+
+def _advancing(answers: Iterable[Record], report: Report) -> Iterator[Record]:
+    """Pass the answers on and show how many there were."""
+    with report.progress("queries") as advance:
+        for record in answers:
+            yield record
+            advance()
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -170,8 +177,7 @@ def _counted(answers: Iterable[Record], min_score: float | None, report: Report)
 
 def _write(answers: Iterable[Record], format_: str | None, output: str, vector_format: str) -> None:
     if format_ is None:
-        terminal = output == "-" and sys.stdout is not None and sys.stdout.isatty()
-        format_ = "table" if terminal else "jsonl"
+        format_ = "table" if _on_terminal(output) else "jsonl"
     if format_ == "table":
         from mmr.show.table import print_hits
 
