@@ -97,7 +97,6 @@ def cli(ctx: click.Context, verbose: bool, debug: bool) -> None:
       mmr query pics.mmr "a red apple" -k 5
       mmr query pics.mmr --image pics/apple.png | mmr show --html out.html
     """
-    ctx.obj = debug
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(status.USAGE)

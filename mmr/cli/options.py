@@ -81,7 +81,6 @@ template = click.option("--template", "templates", multiple=True, metavar="TEXT"
                         help="Put words into TEXT at {}; several are averaged.")  # fmt: skip
 fields = click.option("--fields", metavar="NAME,...", help="Which stored fields a hit carries.  "
                       "[default: image,text]")  # fmt: skip
-seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 
 
 def reads_stdin(files: tuple[str, ...], what: str) -> tuple[str, ...]:
