@@ -46,7 +46,7 @@ run "mmr embed $folder/ --skip-indexed pics.mmr | mmr index pics.mmr --sync"
 
 about "What to try next"
 cat <<END
-  open $1/gallery.html                                             the answers as a page
-  cd $1 && PATH="\$PWD/../.venv/bin:\$PATH" mmr query pics.mmr "two cats at night" | head -c 600
-  make demo PICS=~/Pictures                                       your own (photographs: pip install 'mmr[clip]', --model clip)
+  open $1/gallery.html                                        the answers as a page
+  cd $1 && ../.venv/bin/mmr query pics.mmr "a red umbrella"     ask something yourself
+  make demo PICS=~/Pictures                                     pictures of yours (photographs want --model clip)
 END
