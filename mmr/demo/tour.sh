@@ -45,8 +45,7 @@ about "Every night: only what changed is embedded, what is gone goes"
 run "mmr embed $folder/ --skip-indexed pics.mmr | mmr index pics.mmr --sync"
 
 about "What to try next"
-cat <<END
-  open $1/gallery.html                                        the answers as a page
-  cd $1 && ../.venv/bin/mmr query pics.mmr "a red umbrella"     ask something yourself
-  make demo PICS=~/Pictures                                     pictures of yours (photographs want --model clip)
-END
+printf '  %-60s %s\n' \
+  "open $1/gallery.html" "the answers as a page" \
+  "cd $1 && ../.venv/bin/mmr query pics.mmr 'a red umbrella'" "ask something yourself" \
+  "make demo PICS=~/Pictures" "pictures of yours (photographs want --model clip)"
