@@ -31,6 +31,7 @@ def answer(
     pinned  stay with one state of the index; otherwise each batch sees the newest, and none is held while
             the next one is waited for
 
+    Holds the ids of all queries, to find a second one of the same id.
     Raises `BadDataError` when a vector of another model, or of no stated model, meets the index.
     """
     seen: set[str] = set()
