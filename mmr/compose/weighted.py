@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mmr.arrays.unit import unit
+
 WEIGHT = 0.8
 
 
@@ -23,6 +25,4 @@ def weighted(
     [[0.7071, 0.7071]]
     """
     mixed = (1 - weight) * images.astype(np.float64) + weight * texts.astype(np.float64)
-    norms = np.linalg.norm(mixed, axis=1, keepdims=True)
-    np.divide(mixed, norms, out=mixed, where=norms > 0)
-    return mixed.astype(np.float32)
+    return unit(mixed)

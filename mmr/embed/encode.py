@@ -39,6 +39,8 @@ def texts(encoder: Encoder, words: Sequence[str], templates: Sequence[str]) -> R
     """Embed words, one row each: with templates the mean of the unit vectors, at unit length again."""
     import numpy as np
 
+    from mmr.arrays.unit import unit
+
     once = list(dict.fromkeys(words))
     forms = templates or (SLOT,)
     filled = [form.replace(SLOT, text) for text in once for form in forms]
@@ -53,15 +55,6 @@ def texts(encoder: Encoder, words: Sequence[str], templates: Sequence[str]) -> R
     why = {row // len(forms): reason for row, reason in rows.failed.items()}
     order = [row_of[text] for text in words]
     return Rows(vectors[order], {at: why[row] for at, row in enumerate(order) if row in why})
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return rows (n, d) at unit length as float32; a row of zeros stays."""
-    import numpy as np
-
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    result: np.ndarray = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    return result.astype(np.float32)
 
 
 def _checked(vectors: np.ndarray, failed: dict[int, str]) -> Rows:

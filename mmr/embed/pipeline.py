@@ -78,7 +78,7 @@ class Pipeline:
 
     def __init__(
         self, load: Callable[[], Encoder], wanted: Wanted, *, batch: int = BATCH, threads: int | None = None,
-        reject: Reject, tally: Counter[str] | None = None,
+        reject: Reject,
     ) -> None:  # fmt: skip
         self._load = load
         self._loaded: Encoder | None = None
@@ -86,7 +86,7 @@ class Pipeline:
         self._batch = batch
         self._threads = threads or decode_threads()
         self._reject = reject
-        self.tally: Counter[str] = Counter() if tally is None else tally
+        self.tally: Counter[str] = Counter()
         self._window: deque[Job | BadItem | Fields] = deque()
         self._group: list[Ready | Fields] = []
         self._weights = Counter[str]()
@@ -263,6 +263,8 @@ class Pipeline:
 
     def _composed(self, group: list[Ready | Fields], encoded: Encoded) -> dict[int, np.ndarray]:
         """One vector of picture and words, by the picture's row, of the records that want that."""
+        from mmr.arrays.unit import unit
+
         rows, image, text = [], 0, 0
         for entry in group:
             if isinstance(entry, Ready):
@@ -274,8 +276,9 @@ class Pipeline:
             return {}
         pictures = encoded.images.vectors[[one for one, _ in rows]]
         words = encoded.texts.vectors[[two for _, two in rows]]
-        compose = self._wanted.compose
-        mixed = encode.unit(pictures + words) if compose is None else compose(pictures, words)
+        mixed = (
+            unit(pictures + words) if self._wanted.compose is None else self._wanted.compose(pictures, words)
+        )
         return {one: vector for (one, _), vector in zip(rows, mixed, strict=True)}
 
     def _record(

@@ -69,7 +69,8 @@ class Model(NamedTuple):
 
 
 ROWS = (
-    Row("builtin", "mmr.encoders.builtin:load", "Small, ships with mmr, needs no network.", "builtin"),
+    Row("builtin", "mmr.encoders.builtin:load", "Small, ships with mmr, needs no network.", "builtin",
+        ("threads",)),
     Row(
         "open_clip:", "mmr.encoders.open_clip:load", "Any model of open_clip, from its table or from a file.",
         "open_clip:MODEL/PRETRAINED or open_clip:MODEL@FILE.safetensors",

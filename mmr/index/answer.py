@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmr.arrays.unit import SLACK, unit
 from mmr.errors import BadItem, Reject, shown
 from mmr.index.search import Wanted, search
 from mmr.stream.pipe import batches
@@ -110,10 +111,10 @@ def _fits(index: Index, query: Record, reject: Reject) -> bool:
     elif not query.get("unit", True):
         return True
     else:
-        norm = float(np.linalg.norm(vector.astype(np.float64)))
-        if norm > 0:
-            if abs(norm - 1) > 1e-3:
-                query["vector"] = (vector / norm).astype(np.float32)
+        length = float(np.linalg.norm(vector.astype(np.float64)))
+        if length > 0:
+            if abs(length - 1) > SLACK:
+                query["vector"] = unit(vector[None])[0]
             return True
         what, fix = "a vector of zeros has no direction", "embed it again"
     reject(BadItem(where, what, fix, stage="search", record=query))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mmr.arrays.unit import SLACK, unit
 from mmr.errors import BadDataError, BadItem, Reject, shown
 from mmr.stream.records import check_model, same_model
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-NORM_SLACK = 1e-3  # a vector whose length is off by more is brought to length 1
 ALL_ZEROS = "its vector is all zeros, which has no direction"
 NOT_FINITE = "its vector holds a number that is infinite, not a number or too large"
 
@@ -137,11 +137,11 @@ def ready(records: Sequence[Fields], terms: Terms, dtype: str, reject: Reject) -
     vectors = np.stack([np.asarray(record["vector"], np.float32) for record in fitting])
     wide = vectors.astype(np.float64)
     norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    unit = np.array([record.get("unit") is not False for record in fitting])
+    directed = np.array([record.get("unit") is not False for record in fitting])
     usable = np.isfinite(norms) & (norms > 0)
-    off = usable & unit & (np.abs(norms - 1) > NORM_SLACK)
+    off = usable & directed & (np.abs(norms - 1) > SLACK)
     if off.any():
-        vectors[off] = wide[off] / norms[off, None]
+        vectors[off] = unit(vectors[off])
     with np.errstate(over="ignore"):
         stored = vectors.astype(dtype, copy=False)
     usable &= np.isfinite(stored).all(axis=1)

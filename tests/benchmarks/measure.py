@@ -7,9 +7,9 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.conftest import ROOT, program_environment
 
@@ -42,6 +42,13 @@ def interleaved(times: int, *commands: Sequence[str] | str) -> list[Cost]:
     return [
         Cost(min(c.wall for c in column), min(c.cpu for c in column)) for column in zip(*rounds, strict=True)
     ]
+
+
+def cpu(function: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU seconds of one call in this process, the kernel's included, and what it returned."""
+    start = time.process_time()
+    answer = function()
+    return time.process_time() - start, answer
 
 
 def report(name: str, ours: float, peer: float, limit: float, unit: str = "s") -> float:

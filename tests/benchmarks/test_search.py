@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 
 import numpy as np
 import pytest
 
-from tests.benchmarks.measure import report
+from tests.benchmarks.measure import cpu, report
 
 pytestmark = pytest.mark.bench
 QUERIES, ROWS, DIM, K = 10_000, 100_000, 512, 10
-
-
-def cpu(function):
-    start = time.process_time()
-    answer = function()
-    return time.process_time() - start, answer
 
 
 def test_ten_thousand_queries_against_faiss(tmp_path):

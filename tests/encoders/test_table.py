@@ -164,3 +164,12 @@ def test_nothing_heavy_is_imported():
 def test_everything_named_is_there():
     for name in encoders.__all__:
         assert hasattr(encoders, name)
+
+
+def test_threads_reach_the_built_in_encoder(monkeypatch):
+    import mmr.encoders.builtin as builtin
+
+    asked = []
+    monkeypatch.setattr(builtin, "load", lambda spec, **options: asked.append((spec, options)))
+    load("builtin", threads=3)
+    assert asked == [("builtin", {"threads": 3})]
