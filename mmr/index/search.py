@@ -59,11 +59,11 @@ def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answ
     alone = [i for i, query in enumerate(queries) if "among" in query or _count(excluded[i]) > FEW]
     together = sorted(set(range(len(queries))) - set(alone))
     found: dict[int, Nearest] = {}
-    if together:
-        extra = max(_count(excluded[i]) for i in together)
-        vectors = np.stack([queries[i]["vector"] for i in together]).astype(np.float32, copy=False)
+    for members in _alike(together, excluded, segments, wanted.exact):
+        extra = max(_count(excluded[i]) for i in members)
+        vectors = np.stack([queries[i]["vector"] for i in members]).astype(np.float32, copy=False)
         answer = _find(segments, allowed, vectors, wanted.k + extra, names, index, wanted.exact)
-        for place, i in enumerate(together):
+        for place, i in enumerate(members):
             found[i] = _without(answer, place, segments, excluded[i], wanted.k)
     for i in alone:
         among = _rows_of(index, queries[i]["among"]) if "among" in queries[i] else None
@@ -72,6 +72,17 @@ def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answ
         answer = _find(segments, rows, vector, wanted.k, names, index, wanted.exact)
         found[i] = _without(answer, 0, segments, {}, wanted.k)
     return _hits(index, segments, [found[i] for i in range(len(queries))], wanted)
+
+
+def _alike(
+    queries: Sequence[int], excluded: Sequence[Places], segments: Sequence[Segment], exact: bool
+) -> list[list[int]]:
+    """The queries that may be searched as one batch; how far a graph is walked depends on nothing else."""
+    walks = not exact and any(segment.structure is not None for segment in segments)
+    groups: dict[int, list[int]] = {}
+    for i in queries:
+        groups.setdefault(_count(excluded[i]) if walks else 0, []).append(i)
+    return list(groups.values())
 
 
 def _allowed(

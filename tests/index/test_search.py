@@ -113,6 +113,19 @@ def test_a_graph_finds_what_the_exact_search_finds(graph):
     assert np.mean(same) / 10 > 0.95
 
 
+def test_a_graph_answers_the_same_whatever_stands_beside_the_query(tmp_path):
+    rng = np.random.default_rng(3)
+    upsert(
+        tmp_path / "w.mmr", records(unit(rng, 4000, 24)), reject=fail, kind="hnsw:m=4,efc=8,ef=8,least=100"
+    )
+    queries = [Record({"id": str(i), "vector": v}) for i, v in enumerate(unit(rng, 30, 24))]
+    queries[7]["exclude"] = [f"i{i}" for i in range(90)]
+    with open_index(tmp_path / "w.mmr") as index:
+        together = search(index, queries, Wanted(10))
+        alone = [search(index, [query], Wanted(10))[0] for query in queries]
+    assert together == alone
+
+
 def test_a_graph_that_a_merge_took_away_is_done_without(graph):
     path, queries = graph
     with open_index(path) as index:
