@@ -1,0 +1,1 @@
+"""Judge rankings: judgements and runs in, measures, intervals and tests out."""

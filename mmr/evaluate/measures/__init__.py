@@ -1,0 +1,1 @@
+"""One file a family of measures; `mmr.evaluate.table` has their rows."""

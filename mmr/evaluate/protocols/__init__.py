@@ -1,0 +1,1 @@
+"""One file a benchmark; `mmr.evaluate.table` has their rows."""
