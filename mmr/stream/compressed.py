@@ -1,0 +1,77 @@
+"""Files opened for reading, unpacked on the way where they are gzip."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from mmr.errors import BadDataError, MissingInputError, shown
+
+GZIP = b"\x1f\x8b"
+BUFFER = 1 << 18
+
+
+def open_input(path: str) -> BinaryIO:
+    """Open a file for reading bytes; `-` is standard input; gzip is known by its first two bytes.
+
+    Raises `MissingInputError` where there is nothing to read; reading from it raises `BadDataError` where the
+    gzip data is damaged or cut off.
+    """
+    file = _stdin() if path == "-" else _file(path)
+    if file.peek(2)[:2] != GZIP:
+        return file
+    unpacked = _Unpacked(file, "stdin" if path == "-" else shown(path))
+    return cast(BinaryIO, io.BufferedReader(unpacked, BUFFER))
+
+
+def is_regular(path: str) -> bool:
+    """Tell whether a name is that of an ordinary file, which can be read twice."""
+    return path != "-" and Path(path).is_file()
+
+
+def _stdin() -> io.BufferedReader:
+    if sys.stdin is None:
+        raise MissingInputError("standard input is closed", "Name a file, or pipe data in.")
+    return io.BufferedReader(io.FileIO(0, closefd=False), BUFFER)
+
+
+def _file(path: str) -> io.BufferedReader:
+    where = shown(path)
+    if Path(path).is_dir():
+        raise MissingInputError(f"{where} is a folder, not a file", "Name the file in it.")
+    if not Path(path).exists() or not os.access(path, os.R_OK):
+        reason = "cannot be read (permissions)" if Path(path).exists() else "does not exist"
+        raise MissingInputError(f"{where} {reason}", "Check the name; `-` is standard input.")
+    return io.BufferedReader(io.FileIO(path), BUFFER)
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes inside gzip data; damage is named as bad data of its source."""
+
+    def __init__(self, file: io.BufferedReader, source: str) -> None:
+        import gzip  # 3 ms that plain files need not wait for
+
+        self._file = file
+        self._inner = gzip.GzipFile(fileobj=file)
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        from zlib import error as zlib_error
+
+        try:
+            return self._inner.readinto(buffer)  # type: ignore[arg-type]
+        except (OSError, EOFError, zlib_error) as error:
+            raise BadDataError(
+                f"{self._source} is damaged gzip data: {error}", "Fetch or write the file again."
+            ) from None
+
+    def close(self) -> None:
+        self._inner.close()
+        self._file.close()
+        super().close()
