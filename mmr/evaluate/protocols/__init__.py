@@ -1,1 +1,1 @@
-"""One file a benchmark; `mmr.evaluate.table` has their rows."""
+"""One file a benchmark: its annotation files in, questions, judgements and conventions out (`Task`)."""

@@ -1,0 +1,96 @@
+"""How the ids of hits are matched with a benchmark's: a picture is known by its file's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from mmr.errors import BadDataError, shown
+from mmr.pictures.walk import SUFFIXES
+
+LAST_DIGITS = re.compile(r"(\d+)$")
+
+
+def same(name: str) -> str:
+    """Ids are the benchmark's own."""
+    return name
+
+
+def stem(name: str) -> str:
+    """The name of a picture's file without folders and ending; other ids as they are.
+
+    >>> stem("pics/dev/dev-1-0-img0.png"), stem("a.tar#x/b.JPG"), stem("v1.2")
+    ('dev-1-0-img0', 'b', 'v1.2')
+    """
+    last = name.rpartition(".tar#")[2].rpartition("/")[2]
+    base, _, ending = last.rpartition(".")
+    return base if base and ending.lower() in SUFFIXES else last
+
+
+def number(name: str) -> str:
+    """The number at the end of a file's name, without leading zeros: COCO's ids.
+
+    >>> number("val2014/COCO_val2014_000000391895.jpg"), number("caption/770337"), number("x")
+    ('391895', '770337', 'x')
+    """
+    base = stem(name)
+    found = LAST_DIGITS.search(base)
+    return str(int(found[1])) if found else base
+
+
+def kind_and_number(name: str) -> str:
+    """COCO's ids with what they name, for pictures and captions have the same numbers.
+
+    >>> kind_and_number("val2014/COCO_val2014_000000391895.jpg"), kind_and_number("caption/770337")
+    ('image/391895', 'caption/770337')
+    """
+    return name if name.startswith("caption/") else f"image/{number(name)}"
+
+
+class Pictures:
+    """Where a benchmark's pictures are, so that written queries name them as the index does.
+
+    folder   what `mmr embed` was given; None leaves the paths of the annotation files
+    renamed  a path's id in the benchmark
+    """
+
+    def __init__(self, folder: str | None, renamed: Callable[[str], str]) -> None:
+        self._folder = folder
+        self._renamed = renamed
+        self._found: dict[str, str] | None = None
+
+    def path(self, name: str, usual: str) -> str:
+        """The path of a picture: the file in the folder whose name fits, or without a folder the usual one.
+
+        Raises `BadDataError` when the folder has no such picture, or two.
+        """
+        if self._folder is None:
+            return usual
+        if self._found is None:
+            self._found = self._walked(self._folder)
+        if name not in self._found:
+            raise BadDataError(
+                f"{shown(self._folder)} has no picture {shown(name)} ({shown(usual)})",
+                "Name the folder that holds the benchmark's pictures with --images.",
+            )
+        return self._found[name]
+
+    def _walked(self, folder: str) -> dict[str, str]:
+        from mmr.errors import raise_item
+        from mmr.pictures.walk import Walk
+
+        found: dict[str, str] = {}
+        for picture in Walk(reject=raise_item).find([folder]):
+            name = self._renamed(picture.path)
+            if name in found:
+                raise BadDataError(
+                    f"{shown(picture.path)} and {shown(found[name])} are both {shown(name)}",
+                    "Name the folder that holds each of the benchmark's pictures once.",
+                )
+            found[name] = picture.path
+        return found
+
+    def both(self, name: str, usual: str) -> list[str]:
+        """The id and the path of a picture: one of them is what an index knows it by."""
+        path = self.path(name, usual)
+        return [name] if path == name else [name, path]
