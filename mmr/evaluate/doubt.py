@@ -43,28 +43,68 @@ def interval(
     >>> interval(np.array([0.1, 0, 0.2, 0.2, -0.1, 0.2, 0.3, 0.1]))
     (0.025, 0.2)
     """
+    _check(statistic, level)
+    if len(values) < 2:
+        return math.nan, math.nan
+    if (values == values[0]).all():
+        return float(values[0]), float(values[0])
+    rng = np.random.Generator(np.random.PCG64(seed))
+    return _ends(*_resampled(values, resamples, rng, statistic), level)
+
+
+def unpaired_interval(
+    values: Floats,
+    others: Floats,
+    *,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
+    statistic: str = "mean",
+) -> tuple[float, float]:
+    """Return the BCa interval of statistic(values) - statistic(others), for two sets of different queries.
+
+    Each set is resampled by itself; otherwise as `interval`. (NaN, NaN) where one has fewer than two values.
+    """
+    _check(statistic, level)
+    if min(len(values), len(others)) < 2:
+        return math.nan, math.nan
+    rng = np.random.Generator(np.random.PCG64(seed))
+    left, right = (_resampled(side, resamples, rng, statistic) for side in (values, others))
+    influence = np.concatenate([left.influence / len(values), -right.influence / len(others)])
+    return _ends(left.drawn - right.drawn, left.estimate - right.estimate, influence, level)
+
+
+class _Resampled(NamedTuple):
+    """A statistic of resamples (resamples,), of the values themselves, and how each value (n,) moves it."""
+
+    drawn: Floats
+    estimate: float
+    influence: Floats
+
+
+def _check(statistic: str, level: float) -> None:
     if statistic not in ("mean", "median"):
         raise UsageError(f"no interval of the {statistic}", 'There are "mean" and "median".')
     if not 0 < level < 1:
         raise UsageError(f"an interval of level {level:g} cannot be made", "The level lies between 0 and 1.")
-    if len(values) < 2:
-        return math.nan, math.nan
+
+
+def _resampled(values: Floats, resamples: int, rng: np.random.Generator, statistic: str) -> _Resampled:
+    """Resample at least two values; the influences are those of the jackknife."""
     ordered = np.sort(values)
-    if ordered[0] == ordered[-1]:
-        return float(ordered[0]), float(ordered[0])
-    rng = np.random.Generator(np.random.PCG64(seed))
+    n = len(ordered)
     if statistic == "mean":
-        estimate = float(ordered.sum() / len(ordered))
-        resampled = _means(ordered, resamples, rng)
-        influence = ordered - estimate
-    else:
-        estimate = float(np.median(ordered))
-        resampled = _medians(ordered, resamples, rng)
-        left_out = _medians_without_one(ordered)
-        influence = left_out.sum() / len(left_out) - left_out
-    low, high = _shares(resampled, estimate, influence, level)
-    ends = np.quantile(resampled, [low, high])
-    return float(ends[0]), float(ends[1])
+        mean = float(ordered.sum() / n)
+        return _Resampled(_means(ordered, resamples, rng), mean, ordered - mean)
+    left_out = _medians_without_one(ordered)
+    influence = (n - 1) * (left_out.sum() / n - left_out)
+    return _Resampled(_medians(ordered, resamples, rng), float(np.median(ordered)), influence)
+
+
+def _ends(resampled: Floats, estimate: float, influence: Floats, level: float) -> tuple[float, float]:
+    """The interval's ends."""
+    low, high = np.quantile(resampled, _shares(resampled, estimate, influence, level))
+    return float(low), float(high)
 
 
 def _shares(resampled: Floats, estimate: float, influence: Floats, level: float) -> tuple[float, float]:

@@ -28,6 +28,7 @@ from mmr.evaluate.doubt import (
     interval,
     randomization,
     t_test,
+    unpaired_interval,
     wilcoxon,
 )
 
@@ -136,6 +137,25 @@ def test_median_of_ranks_as_a_plain_bootstrap_has_it():
     low, high = interval(ranks, statistic="median")
     assert low <= np.median(ranks) <= high
     assert np.quantile(drawn, 0.01) <= low <= high <= np.quantile(drawn, 0.999)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_unpaired_interval_is_scipys(statistic):
+    one, other = rng(1).random(90) ** 3, rng(2).random(41)
+    function = getattr(np, statistic)
+    theirs = scipy.stats.bootstrap(
+        (one, other), lambda x, y, axis: function(x, axis) - function(y, axis), method="BCa",
+        n_resamples=9999, rng=rng(),
+    ).confidence_interval  # fmt: skip
+    ours = unpaired_interval(one, other, statistic=statistic)
+    assert ours == pytest.approx(tuple(theirs), abs=0.06 * (theirs.high - theirs.low))
+
+
+def test_unpaired_interval_of_little():
+    assert all(math.isnan(end) for end in unpaired_interval(A, np.array([1.0])))
+    assert unpaired_interval(np.full(3, 0.75), np.full(4, 0.25)) == (0.5, 0.5)
+    with pytest.raises(UsageError):
+        unpaired_interval(A, B, statistic="sum")
 
 
 def test_interval_without_doubt_to_speak_of():
