@@ -35,7 +35,8 @@ def retrieved(judged: Judged) -> Floats:
 def relevant(judged: Judged, *, rel: int = 1) -> Floats:
     """(q,): R, how many items are relevant, retrieved or not; the total is their sum.
 
-    Counts judgements of at least `rel`, as pytrec_eval does; trec_eval -c counts those of at least 1.
+    Counts judgements of at least `rel`, as pytrec_eval does; trec_eval -c counts those of at least 1. A query
+    that the run lacks is counted with its own R where it is scored at all, as trec_eval -c does.
     """
     return judged.relevant(rel).astype(np.float64)
 
