@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import orjson
 
 from mmr.errors import BadDataError, BadItem
 from mmr.stream.compressed import open_input
 from mmr.stream.read import read_records
-from mmr.stream.trec import decoded
+from mmr.stream.trec import decoded, is_run
 
 FIRST_ID = re.compile(rb'\{\s*"id"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+def is_ranking(path: str) -> bool:
+    """Tell a run, or hits, from annotation files, by its first line; standard input is a run."""
+    if path == "-":
+        return True
+    if not Path(path).is_file():
+        return False
+    with open_input(path) as file:
+        line = next((line for line in file if not line.isspace()), b"").removeprefix(b"\xef\xbb\xbf")
+    return is_run(line) or (line.lstrip().startswith(b"{") and b'"hits"' in line)
 
 
 def asked(run: str) -> set[str]:

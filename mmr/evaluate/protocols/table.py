@@ -50,6 +50,18 @@ PROTOCOLS: tuple[Row, ...] = (
         "cap.rc2.val.json [split.rc2.val.json]",
         "hit@1, hit@5, hit@10, hit@50; R_subset@1, R_subset@2, R_subset@3; Avg", submits=True,
         source="Liu et al. 2021"),
+    Row("fashioniq", "a garment and words, galleries of the split files", AT + "fashioniq:original",
+        "cap.{dress,shirt,toptee}.val.json [split.*.val.json]", "hit@10, hit@50 a category and their mean",
+        ("images", "exclude_reference"), source="Wu et al. 2021"),
+    Row("fashioniq-union", "the same, galleries of references and targets", AT + "fashioniq:union",
+        "cap.{dress,shirt,toptee}.val.json", "hit@10, hit@50 a category and their mean",
+        ("images", "exclude_reference"), source="Wu et al. 2021; the smaller galleries of later papers"),
+    Row("circo", "a picture and words, several right answers, in COCO unlabeled", AT + "circo:read",
+        "val.json", "AP(norm=min)@5,10,25,50 of all truths, hit(rel=2)@5,10,25,50 of the target; by aspect",
+        submits=True, source="Baldrati et al. 2023"),
+    Row("genecis", "focus on or change an attribute or an object", AT + "genecis:read",
+        "{focus,change}_{attribute,object}.json", "hit@1, hit@2, hit@3 a file, mean hit@1",
+        source="Vaze et al. 2023"),
 )  # fmt: skip
 
 

@@ -22,8 +22,8 @@ class Options(NamedTuple):
     """What a user may choose of a protocol.
 
     images             the folder whose pictures were embedded; written queries name its files
-    exclude_reference  fashioniq, circo: the reference picture is taken out of the ranking
-    split              beir: which qrels of the folder
+    exclude_reference  fashioniq: the reference picture is taken out of the ranking
+    split              beir: which of the folder's qrels, `qrels/SPLIT.tsv`
     """
 
     images: str | None = None
@@ -59,6 +59,7 @@ class Task:
     ties, over  as the benchmark's own tool has them; None is `mmr eval`'s own order
     renamed   turns the id of a hit into the benchmark's
     narrow    the same task of some parts only
+    items     the records of a gallery of words (or of given pictures), where the benchmark has one
     submission  (path, rankings) -> path -> content, what the benchmark's server takes
     """
 
@@ -76,6 +77,7 @@ class Task:
     over: str = "qrels"
     renamed: Callable[[str], str] = same
     narrow: Callable[[frozenset[str]], Task] | None = None
+    items: Callable[[], Iterator[Query]] | None = None
     submission: Callable[[str, Rankings], dict[str, bytes]] | None = None
 
     @property
