@@ -80,12 +80,14 @@ def _dot(a: Floats, b: Floats) -> float:
 
 
 def meaning(found: Gap) -> str:
-    """One sentence on what the figures say."""
-    nearest_within = min(found.within_first, found.within_second)
-    if found.across >= nearest_within:
+    """Say in one sentence what the figures mean."""
+    if min(found.n, found.m) < 2:
+        return "One vector has no others of its set to be near to: a gap needs sets."
+    within = min(found.within_first, found.within_second)
+    if found.across >= within:
         return "The two sets lie in one place: scores across them compare with scores within them."
     return (
-        f"Two vectors of different sets are {nearest_within - found.across:.3f} further apart in cosine than two "
-        "of the same: in a mixed index items of the query's own kind come first, and one threshold of scores "
-        "does not serve both."
+        f"Two vectors of different sets are {within - found.across:.3f} lower in cosine than two of the same:"
+        " in a mixed index items of the query's own kind come first, and one threshold of scores does not"
+        " serve both."
     )

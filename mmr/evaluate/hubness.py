@@ -102,12 +102,12 @@ def _figures(
 
 
 def meaning(found: Hubness) -> str:
-    """One sentence on what the figures say; skewness above 1 counts as hubs (Radovanović et al. 2010)."""
+    """Say in one sentence what the figures mean; above a skewness of 1, a long tail, we speak of hubs."""
     top = sum(times for _, times in found.hubs) / found.hits
     reach = f"{found.seen:,} of {found.gallery:,} items come up"
     if found.skewness <= 1:
-        return f"{reach}; none of them everywhere (skewness {found.skewness:.2f})."
+        return f"{reach}; no few of them take most hits (skewness {found.skewness:.2f})."
     return (
         f"{reach}, and the {len(found.hubs)} most frequent take {top:.1%} of all hits (skewness "
-        f"{found.skewness:.2f}): there are hubs. Look at them: they crowd out better answers."
+        f"{found.skewness:.2f}): there are hubs. Look at them: they stand where better answers could."
     )

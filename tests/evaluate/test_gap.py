@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mmr.errors import BadDataError
 from mmr.evaluate import gap as module
-from mmr.evaluate.gap import gap
+from mmr.evaluate.gap import gap, meaning
 
 
 def test_case_16():
@@ -37,14 +37,21 @@ def test_naively(n, m, d, seed):
 
 def test_blocks_and_mapped_float16(monkeypatch, tmp_path):
     rng = np.random.default_rng(1)
-    x, y = (
-        rng.standard_normal((1000, 16)).astype(np.float16),
-        rng.standard_normal((70, 16)).astype(np.float16),
-    )
+    x, y = (rng.standard_normal((rows, 16)).astype(np.float16) for rows in (1000, 70))
     whole = gap(x, y)
     monkeypatch.setattr(module, "ROWS", 64)
     np.save(tmp_path / "x.npy", x)
     assert gap(np.load(tmp_path / "x.npy", mmap_mode="r"), y) == pytest.approx(whole, rel=1e-12)
+
+
+def test_meaning():
+    rng = np.random.default_rng(2)
+    same = rng.standard_normal((60, 8))
+    assert "lie in one place" in meaning(gap(same, same))
+    shift = 9 * np.eye(8)[0]
+    apart = gap(same + shift, same - shift)
+    assert f"are {min(apart[4:6]) - apart.across:.3f} lower in cosine" in meaning(apart)
+    assert "One vector" in meaning(gap(same, same[:1]))
 
 
 def test_refusals():

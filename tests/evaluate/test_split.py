@@ -48,6 +48,8 @@ def test_vectors_that_do_not_fit():
         similarities(np.ones((1, 3)), np.ones((1, 2)))
     with pytest.raises(BadDataError, match="no training queries"):
         similarities(np.ones((1, 2)), np.ones((0, 2)))
+    with pytest.raises(BadDataError, match="training query 2 is not finite"):
+        similarities(np.ones((1, 2)), np.array([[1, 1], [0, 1], [math.inf, 0]]))
 
 
 def test_the_median_splits_and_the_gap_has_an_interval():
