@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class Judged:
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     among: Judged | None = None
 
-    @property
+    @cached_property
     def row(self) -> Ints:
         """(m,): the number of the query that each row belongs to."""
         return np.repeat(np.arange(len(self.retrieved)), np.diff(self.start))
@@ -61,7 +62,38 @@ class Judged:
 
         Whole numbers stay whole; `start` names another set of bounds (`pool_start`, `hit_start`).
         """
-        bounds = self.start if start is None else start
-        owner = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-        sums = np.bincount(owner, weights=values, minlength=len(bounds) - 1)
+        queries = len(self.retrieved)
+        owner = self.row if start is None else np.repeat(np.arange(queries), np.diff(start))
+        sums = np.bincount(owner, weights=values, minlength=queries)
         return sums if values.dtype.kind == "f" else sums.astype(np.int64)
+
+
+def concatenated(blocks: Sequence[Judged]) -> Judged:
+    """Join blocks of queries into one, in their order. Needs at least one block."""
+    if len(blocks) == 1:
+        return blocks[0]
+    first = blocks[0]
+    inner = [block.among for block in blocks]
+    return Judged(
+        queries=[query for block in blocks for query in block.queries],
+        start=_bounds([block.start for block in blocks]),
+        rank=np.concatenate([block.rank for block in blocks]),
+        rel=np.concatenate([block.rel for block in blocks]),
+        first=np.concatenate([block.first for block in blocks]),
+        last=np.concatenate([block.last for block in blocks]),
+        retrieved=np.concatenate([block.retrieved for block in blocks]),
+        pool_start=_bounds([block.pool_start for block in blocks]),
+        pool=np.concatenate([block.pool for block in blocks]),
+        hit_start=_bounds([block.hit_start for block in blocks]),
+        scores=np.concatenate([block.scores for block in blocks]),
+        average=first.average,
+        gallery=first.gallery,
+        fields={name: [value for block in blocks for value in block.fields[name]] for name in first.fields},
+        among=concatenated([part for part in inner if part is not None]) if None not in inner else None,
+    )
+
+
+def _bounds(starts: Sequence[Ints]) -> Ints:
+    """The bounds of joined blocks, from the bounds of each."""
+    sizes = np.concatenate([np.diff(start) for start in starts])
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
