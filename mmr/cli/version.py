@@ -35,7 +35,8 @@ def _blas() -> str:
 
 
 def _plug_ins() -> Iterator[tuple[str, str]]:
-    from mmr.encoders.table import plug_ins
+    from mmr.encoders.table import plug_ins as encoders
+    from mmr.evaluate.plugins import plug_ins as measures
 
-    for name, problem in plug_ins():
+    for name, problem in (*encoders(), *measures()):
         yield f"plug-in {name}", problem or "loads"

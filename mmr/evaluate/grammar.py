@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mmr.errors import UsageError, shown
-from mmr.evaluate.judged import Floats, Judged
+from mmr.evaluate.judged import Judged
+from mmr.evaluate.plugins import added, function, plug_ins
 from mmr.evaluate.table import ALIASES, AMBIGUOUS, CUT_WITH_UNDERSCORE, MEASURES, Param, Row, Value
 
 LIST_COMMAND = "`mmr eval --list-measures` lists the measures."
@@ -60,11 +59,10 @@ class Measure:
                 f"{self} is not defined for --ties average",
                 "Take it out, or use --ties docid-desc, best or worst.",
             )
-        module, _, name = self.row.loads.partition(":")
-        function: Callable[..., Floats | float] = getattr(importlib.import_module(module), name)
+        compute = function(self.row)
         if self.row.cutoff == "no":
-            return function(judged, **dict(self.params))
-        return function(judged, self.cutoff, **dict(self.params))
+            return compute(judged, **dict(self.params))
+        return compute(judged, self.cutoff, **dict(self.params))
 
     def _has(self, pairs: tuple[str, ...]) -> bool:
         return any(f"{name}={value}" in pairs for name, value in self.params)
@@ -132,9 +130,12 @@ def _measure(text: str) -> Measure:
 def _row(name: str) -> Row:
     """The row of a name or an alias; the error names the nearest, or what an ambiguous name could mean."""
     plain = ALIASES.get(name, name)
-    row = next((row for row in MEASURES if row.name == plain), None)
+    row = next((row for row in MEASURES if row.name == plain), None) or added(name)
     if row is not None:
         return row
+    problem = dict(plug_ins()).get(name)
+    if problem:
+        raise UsageError(f"the measure {name} cannot be used: {problem}", LIST_COMMAND)
     if name.lower() in AMBIGUOUS:
         raise UsageError(f"papers mean different things by {name!r}", AMBIGUOUS[name.lower()] + ".")
     from difflib import get_close_matches
