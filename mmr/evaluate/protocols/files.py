@@ -34,20 +34,55 @@ def parse_json(data: bytes, path: str) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         if b"\n" in data.strip() and data.lstrip().startswith(b"{"):
-            return list(_lines(data, path))
+            return [value for _, value in _lines(data.split(b"\n"), path)]
         raise BadDataError(
             f"{shown(path)} line {error.lineno} column {error.colno}: not JSON", "Is the download complete?"
         ) from None
 
 
-def _lines(data: bytes, path: str) -> Iterator[Any]:
-    for number, line in enumerate(data.split(b"\n"), 1):
+def _lines(lines: Iterable[bytes], path: str) -> Iterator[tuple[str, Any]]:
+    for number, line in enumerate(lines, 1):
         if line.strip():
+            where = f"{shown(path)} line {number}"
             try:
-                yield orjson.loads(line)
+                yield where, orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                where = f"{shown(path)} line {number} column {error.colno}"
-                raise BadDataError(f"{where}: not JSON", "Is the download complete?") from None
+                what = f"{where} column {error.colno}: not JSON"
+                raise BadDataError(what, "Is the download complete?") from None
+
+
+def stream_json(path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the JSON value of each line with what the user can look up; the file is not held."""
+    with open_input(path) as file:
+        yield from _lines(file, path)
+
+
+def load_table(path: str) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header, by column. Raises `BadDataError` for a row of another length."""
+    import csv
+    import io
+
+    try:
+        text = load_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise BadDataError(
+            f"{shown(path)} is not UTF-8 (byte {error.start + 1})", "Is it a CSV file?"
+        ) from None
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    table: list[dict[str, str]] = []
+    head: list[str] | None = None
+    try:
+        for row in rows:
+            if head is None:
+                head = row
+            elif len(row) != len(head):
+                raise csv.Error(f"{len(row)} columns, and the header has {len(head)}")
+            else:
+                table.append(dict(zip(head, row, strict=True)))
+    except csv.Error as error:
+        where = f"{shown(path)} line {rows.line_num}"
+        raise BadDataError(f"{where}: {error}", "Is the download complete?") from None
+    return table
 
 
 def expanded(paths: Sequence[str], names: Sequence[str]) -> list[str]:

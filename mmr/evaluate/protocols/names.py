@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 from mmr.errors import BadDataError, shown
 from mmr.pictures.walk import SUFFIXES
@@ -45,6 +46,40 @@ def kind_and_number(name: str) -> str:
     ('image/391895', 'caption/770337')
     """
     return name if name.startswith("caption/") else f"image/{number(name)}"
+
+
+class Tails:
+    """Finds annotated paths in the ids of hits: folders may stand before them, endings may differ.
+
+    known  paths as annotated, without their endings
+    """
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = set(known)
+        names = Counter(path.rpartition("/")[2] for path in self._known)
+        self._alone = {
+            path.rpartition("/")[2]: path for path in self._known if names[path.rpartition("/")[2]] == 1
+        }
+
+    def __call__(self, name: str) -> str:
+        """The known path that ends the id, the only one of a bare file name; else the id's own path."""
+        path = without_ending(name.rpartition(".tar#")[2])
+        rest = path
+        while rest not in self._known:
+            _, slash, rest = rest.partition("/")
+            if not slash:
+                return self._alone.get(path, path)
+        return rest
+
+
+def without_ending(path: str) -> str:
+    """A path without the ending of a picture's file.
+
+    >>> without_ending("train/a.b/x.JPG"), without_ending("train/a.b/x")
+    ('train/a.b/x', 'train/a.b/x')
+    """
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{stem(name)}"
 
 
 class Pictures:
