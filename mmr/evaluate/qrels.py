@@ -78,7 +78,7 @@ def gathered(queries: Spans, items: Spans, rel: Rels, twice: Callable[[int, int]
     twice  makes the error of a judgement (a place) of the pair that an earlier one judged
     """
     groups = changes(queries)
-    names = [queries[place] for place in groups.tolist()]
+    names = queries.take(groups).strings()
     ascending = sorted(set(names))
     place = {name: number for number, name in enumerate(ascending)}
     numbers = np.fromiter((place[name] for name in names), np.int64, len(names))

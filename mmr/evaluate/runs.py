@@ -115,7 +115,7 @@ def _together(blocks: Sequence[Hits]) -> Hits:
     query, item = joined([hits.query for hits in blocks]), joined([hits.item for hits in blocks])
     groups = changes(query)
     numbers: dict[bytes, int] = {}
-    number = [numbers.setdefault(query[place], len(numbers)) for place in groups.tolist()]
+    number = [numbers.setdefault(name, len(numbers)) for name in query.take(groups).strings()]
     counts = np.diff(np.append(groups, len(query)))
     order = np.argsort(np.repeat(np.array(number, np.int64), counts), kind="stable")
     score = np.concatenate([hits.score for hits in blocks])[order]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from mmr.errors import BadDataError, MissingInputError, shown
@@ -29,6 +27,8 @@ def open_input(path: str) -> BinaryIO:
 
 def is_regular(path: str) -> bool:
     """Tell whether a name is that of an ordinary file, which can be read twice."""
+    from pathlib import Path  # 10 ms, and asked only when something is wrong
+
     return path != "-" and Path(path).is_file()
 
 
@@ -40,12 +40,15 @@ def _stdin() -> io.BufferedReader:
 
 def _file(path: str) -> io.BufferedReader:
     where = shown(path)
-    if Path(path).is_dir():
-        raise MissingInputError(f"{where} is a folder, not a file", "Name the file in it.")
-    if not Path(path).exists() or not os.access(path, os.R_OK):
-        reason = "cannot be read (permissions)" if Path(path).exists() else "does not exist"
-        raise MissingInputError(f"{where} {reason}", "Check the name; `-` is standard input.")
-    return io.BufferedReader(io.FileIO(path), BUFFER)
+    try:
+        return io.BufferedReader(io.FileIO(path), BUFFER)
+    except IsADirectoryError:
+        raise MissingInputError(f"{where} is a folder, not a file", "Name the file in it.") from None
+    except PermissionError:
+        raise MissingInputError(f"{where} cannot be read (permissions)", "Check the name.") from None
+    except (OSError, ValueError) as error:
+        why = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be opened: {error}"
+        raise MissingInputError(f"{where} {why}", "Check the name; `-` is standard input.") from None
 
 
 class _Unpacked(io.RawIOBase):

@@ -10,9 +10,11 @@ import orjson
 from numpy.typing import NDArray
 
 from mmr.errors import BadDataError, shown
+from mmr.stream.decimals import integers
 from mmr.stream.records import kind
-from mmr.stream.spans import Ints, Spans
+from mmr.stream.spans import PAD, Ints, Spans
 from mmr.stream.trec_lines import LARGEST, column_error, numbered, utf8, whole
+from mmr.stream.trec_scan import columns
 
 FORMS = "Judgements are lines of query, 0, item, judgement, or BEIR's query, item, judgement between tabs."
 QUERY_NAMES = frozenset({b"query-id", b"query_id", b"queryid", b"qid", b"query", b"topic"})
@@ -72,6 +74,9 @@ def parse_lines(data: bytes, source: str) -> Judgements:
         nothing = Spans.of([])
         return Judgements(source, nothing, nothing, np.empty(0, np.int32), np.empty(0, np.int64), 1)
     layout, header = layout_of(first[1])
+    fast = _scanned(data, source, layout) if not header else None
+    if fast is not None:
+        return fast
     queries, items, rels, numbers = list[bytes](), list[bytes](), list[int](), list[int]()
     for number, text in lines if header else _chain(first, lines):
         query, item, rel = _judgement(text, layout, source, number)
@@ -85,6 +90,27 @@ def parse_lines(data: bytes, source: str) -> Judgements:
         source, Spans.of(queries), Spans.of(items), np.array(rels, np.int32), np.array(numbers, np.int64),
         layout.item + 1,
     )  # fmt: skip
+
+
+def _scanned(data: bytes, source: str, layout: Layout) -> Judgements | None:
+    """All lines at once; None where one of them needs to be read by itself.
+
+    Between tabs alone ids may hold blanks, which the scan takes for columns too many.
+    """
+    buffer = np.frombuffer(data + b"\n" * PAD, np.uint8)
+    found = columns(buffer, len(data), layout.columns)
+    if found is None or layout.positive or buffer[0] == ord("#") or b"\n#" in data:
+        return None
+    start, ends = found
+    if layout.tabs and (buffer[ends[:, :-1]] != ord("\t")).any():
+        return None
+    rel = integers(Spans(buffer, ends[:, layout.rel - 1] + 1, ends[:, layout.rel]))
+    if rel is None:
+        return None
+    query = Spans(buffer, start, ends[:, 0])
+    item = Spans(buffer, ends[:, layout.item - 1] + 1, ends[:, layout.item])
+    lines = np.arange(1, len(start) + 1)
+    return Judgements(source, query, item, rel.astype(np.int32), lines, layout.item + 1)
 
 
 def _chain(first: tuple[int, bytes], lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:

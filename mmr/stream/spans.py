@@ -44,13 +44,17 @@ class Spans:
         """The strings at some places, in the same buffer."""
         return Spans(self.buffer, self.start[places], self.end[places])
 
+    def strings(self) -> list[bytes]:
+        """All strings."""
+        whole = self.buffer.data
+        bounds = zip(self.start.tolist(), self.end.tolist(), strict=True)
+        return [bytes(whole[start:end]) for start, end in bounds]
+
     def texts(self) -> list[str]:
-        """All strings. Raises `UnicodeDecodeError` where one is not UTF-8."""
-        whole = self.buffer.tobytes()
-        return [
-            whole[start:end].decode()
-            for start, end in zip(self.start.tolist(), self.end.tolist(), strict=True)
-        ]
+        """All strings, decoded. Raises `UnicodeDecodeError` where one is not UTF-8."""
+        whole = self.buffer.data
+        bounds = zip(self.start.tolist(), self.end.tolist(), strict=True)
+        return [str(whole[start:end], "utf-8") for start, end in bounds]
 
     @staticmethod
     def of(strings: Iterable[bytes]) -> Spans:

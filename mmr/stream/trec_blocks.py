@@ -9,6 +9,7 @@ import numpy as np
 
 from mmr.stream.spans import PAD, Bytes, changes
 from mmr.stream.trec_lines import Hits, plain_hits
+from mmr.stream.trec_scan import scanned_hits
 
 BLOCK = 1 << 22
 BOM = (0xEF, 0xBB, 0xBF)
@@ -77,4 +78,5 @@ def _last_line_end(buffer: Bytes, size: int) -> int:
 
 
 def _parsed(buffer: Bytes, size: int, source: str, line: int) -> Hits:
-    return plain_hits(buffer[:size].tobytes(), source, line)
+    """The hits of whole lines, found all at once where they allow it."""
+    return scanned_hits(buffer, size, line) or plain_hits(buffer[:size].tobytes(), source, line)

@@ -65,10 +65,13 @@ def plain_hits(data: bytes, source: str, line: int) -> Hits:
 def numbered(data: bytes, line: int) -> Iterator[tuple[int, int, bytes]]:
     """Yield number, offset and bytes of each line that is not blank."""
     offset = 0
-    for number, text in enumerate(data.split(b"\n"), line):
+    while offset < len(data):
+        end = data.find(b"\n", offset)
+        end = len(data) if end < 0 else end
+        text = data[offset:end]
         if text and not text.isspace():
-            yield number, offset, text
-        offset += len(text) + 1
+            yield line, offset, text
+        offset, line = end + 1, line + 1
 
 
 def _hit(text: bytes, source: str, line: int) -> tuple[bytes, bytes, float]:
