@@ -98,6 +98,26 @@ def test_large_groups_of_equal_scores(n, c, k):
     assert value("AP") == pytest.approx(among / c, rel=1e-11)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.25, 0.5]), st.integers(0, 3)), min_size=2, max_size=40),
+    st.sampled_from([1, 3, 10, None]),
+)
+def test_scikit_learn_averages_the_same_way(hits, k):
+    """Its ideal holds retrieved items alone, so every judged item is retrieved here."""
+    from sklearn.metrics import dcg_score, ndcg_score
+
+    scores, rels = [score for score, _ in hits], [rel for _, rel in hits]
+    block = one(
+        {f"d{i}": s for i, s in enumerate(scores)}, {f"d{i}": r for i, r in enumerate(rels)}, average=True
+    )
+    for text, theirs in (("nDCG", ndcg_score), ("DCG", dcg_score)):
+        (measure,) = parse(text if k is None else f"{text}@{k}")
+        assert measure.values(block).item() == pytest.approx(
+            theirs([rels], [scores], k=k), rel=1e-12, abs=1e-12
+        )
+
+
 def test_several_queries_do_not_mix():
     run = {
         "q1": {"a": 1.0, "b": 1.0},
