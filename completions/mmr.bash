@@ -62,6 +62,33 @@ _mmr() {
     "query --threads") compopt +o default 2>/dev/null; return ;;
     "query --errors") return ;;
     "query --progress") words="auto plain none" ;;
+    "eval -m"|"eval --measures") compopt +o default 2>/dev/null; return ;;
+    "eval --test") words="randomization t wilcoxon" ;;
+    "eval --group-by") compopt +o default 2>/dev/null; return ;;
+    "eval --groups") return ;;
+    "eval --train-queries") return ;;
+    "eval --queries") return ;;
+    "eval --similarity") compopt +o default 2>/dev/null; return ;;
+    "eval --assert") compopt +o default 2>/dev/null; return ;;
+    "eval --ties") words="docid-desc docid-asc input average best worst" ;;
+    "eval --score-precision") words="f32 f64" ;;
+    "eval --over") words="qrels both nonempty" ;;
+    "eval --gallery-size") compopt +o default 2>/dev/null; return ;;
+    "eval --index") return ;;
+    "eval --protocol") compopt +o default 2>/dev/null; return ;;
+    "eval --images") return ;;
+    "eval --split") compopt +o default 2>/dev/null; return ;;
+    "eval --write-queries") return ;;
+    "eval --write-gallery") return ;;
+    "eval --write-submission") return ;;
+    "eval --shares") compopt +o default 2>/dev/null; return ;;
+    "eval -k") compopt +o default 2>/dev/null; return ;;
+    "eval --manifest") return ;;
+    "eval --plot") return ;;
+    "eval --format") words="table jsonl tsv markdown latex" ;;
+    "eval --seed") compopt +o default 2>/dev/null; return ;;
+    "eval -o"|"eval --output") return ;;
+    "eval --progress") words="auto plain none" ;;
     "show --html") return ;;
     "show --title") compopt +o default 2>/dev/null; return ;;
     "show --size") compopt +o default 2>/dev/null; return ;;
@@ -74,10 +101,11 @@ _mmr() {
       "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --max-pixels --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --compact --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
       "query") words="--image --from --all-items -k --min-score --where --exclude-self --exact --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
+      "eval") words="-m --measures --ci --compare --test --per-query --group-by --groups --train-queries --queries --similarity --assert --ties --score-precision --over --judged-only --gallery-size --index --protocol --images --exclude-reference --split --write-queries --write-gallery --write-submission --hubness --gap --shares -k --manifest --plot --format --seed --list-measures --list-protocols -o --output -q --quiet --progress -h --help" ;;
       "show") words="--html --title --size --errors --strict -q --quiet --progress -h --help" ;;
       esac
     elif [[ -z $command ]]; then
-      words="embed index query show"
+      words="embed index query eval show"
     fi ;;
   esac
   if [[ -n $words ]]; then

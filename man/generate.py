@@ -23,7 +23,7 @@ from mmr.cli.status import MEANINGS  # noqa: E402
 
 DATE = "2026-11-21"
 PROSE = HERE / "prose"
-EVERYWHERE = ("", "embed", "index", "query", "show")
+EVERYWHERE = ("", "embed", "index", "query", "eval", "show")
 
 
 class Variable(NamedTuple):
@@ -78,6 +78,28 @@ def models() -> str:
     return "\n".join(out)
 
 
+def measures() -> str:
+    """The measures of mmr-eval(1) as prose, from their table."""
+    from mmr.evaluate.table import MEASURES
+
+    out = []
+    for row in MEASURES:
+        source = f" ({row.source})" if row.source else ""
+        params = "".join(f" `{p.name}`: {p.note} ({p.range})." for p in row.params)
+        out.append(f"`{row.form}`\n: {sentence(row.summary)}{params}{source}\n")
+    return "\n".join(out)
+
+
+def protocols() -> str:
+    """The protocols of mmr-eval(1) as prose, from their table."""
+    from mmr.evaluate.protocols.table import PROTOCOLS
+
+    return "\n".join(
+        f"`{row.name}`\n: {sentence(row.summary)} Files: `{row.files}`. Figures: {row.figures}. ({row.source})\n"
+        for row in PROTOCOLS
+    )
+
+
 def results() -> str:
     """What the benchmarks wrote into results.jsonl, as prose."""
     rows = [json.loads(line) for line in (HERE / "results.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -105,7 +127,8 @@ def read_prose(title: str, section: int) -> dict[str, str]:
     text = (PROSE / f"{title}.{section}.md").read_text(encoding="utf-8")
     from mmr.pictures.decode import PIXELS
 
-    values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results()}
+    values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
+              "{measures}": measures(), "{protocols}": protocols()}  # fmt: skip
     for name, value in values.items():
         text = text.replace(name, value)
     return roff.sections(text)

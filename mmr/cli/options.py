@@ -23,31 +23,36 @@ def _set_threads(_ctx: click.Context, _param: click.Parameter, value: int | None
     return value
 
 
-def reports(command: str) -> Callable[[F], Callable[..., int]]:
+def reports(command: str, *, items: bool = True) -> Callable[[F], Callable[..., int]]:
     """Add --errors, --strict, --quiet and --progress, and hand the command a `Report` as `report`.
+
+    items  False for a command that a bad item stops anyway: it gets --quiet and --progress alone
 
     The command returns an exit status or None; None becomes 0, or 3 when items were skipped.
     """
 
     def decorate(function: F) -> Callable[..., int]:
-        @click.option("--errors", metavar="FILE", help="Write rejected records to FILE, to feed back.")
-        @click.option("--strict", is_flag=True, help="Stop at the first bad item.")
         @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
         @click.option("--progress", type=click.Choice(["auto", "plain", "none"]), default="auto",
                       show_default=True, help="How to show that work goes on.")  # fmt: skip
         @functools.wraps(function)
         def wrapped(
-            *args: Any, errors: str | None, strict: bool, quiet: bool, progress: str, **kwargs: Any
-        ) -> int:
+            *args: Any, quiet: bool, progress: str, errors: str | None = None, strict: bool = not items,
+            **kwargs: Any,
+        ) -> int:  # fmt: skip
             with Report(command, quiet=quiet, strict=strict, progress=progress, errors=errors) as report:
                 code = function(*args, report=report, **kwargs)
             if code is not None:
                 return int(code)
             return status.SKIPPED if report.failed else status.DONE
 
-        return wrapped
+        return _errors(_strict(wrapped)) if items else wrapped
 
     return decorate
+
+
+_errors = click.option("--errors", metavar="FILE", help="Write rejected records to FILE, to feed back.")
+_strict = click.option("--strict", is_flag=True, help="Stop at the first bad item.")
 
 
 threads = click.option(

@@ -64,7 +64,12 @@ def judged_blocks(
 
 
 class Reading(Iterator[Judged]):
-    """The blocks of a run; `unknown` counts its queries that have no judgements, as far as it was read."""
+    """The blocks of a run, and what was found as far as it was read.
+
+    unknown  how many of its queries have no judgements
+    listed   whether it is hits, in an order of their own
+    example  the id of some item that it ranks
+    """
 
     def __init__(
         self, run: str, qrels: Qrels, joining: Joining, renamed: Callable[[str], str] | None, whole: bool
@@ -76,6 +81,8 @@ class Reading(Iterator[Judged]):
         self._whole = whole
         self._seen = np.zeros(len(qrels), np.bool_)
         self._strangers: set[bytes] = set()
+        self.listed = False
+        self.example: str | None = None
         self._blocks = self._all()
 
     @property
@@ -93,6 +100,9 @@ class Reading(Iterator[Judged]):
                 file, source, fields=self._joining.fields, renamed=self._renamed, whole=self._whole
             )
             for rankings in found:
+                self.listed = rankings.listed
+                if self.example is None and len(rankings.items):
+                    self.example = rankings.items.take(np.array([0])).texts()[0]
                 place = self._qrels.find(rankings.queries)
                 self._check_new(rankings, place)
                 if (place >= 0).any():

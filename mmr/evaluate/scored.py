@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mmr.evaluate.judged import Floats
+from mmr.evaluate.judged import Floats, Judged
 
 
 class Counts(NamedTuple):
@@ -30,6 +30,9 @@ class Scored:
     totals   measure -> its mean, median, sum or pooled value
     ties     measure -> (worst, best) total over all orders of equal scores, where these differ
     fields   of each query, for breakdowns: name -> n values
+    ties_by  how equal scores were ordered
+    pooled   every judged place, kept where a measure pools the queries
+    warnings  what the measures want to be known
     """
 
     name: str
@@ -39,3 +42,6 @@ class Scored:
     counts: Counts
     ties: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    ties_by: str = "docid-desc"
+    pooled: Judged | None = None
+    warnings: Sequence[str] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pty
 import re
@@ -273,11 +274,25 @@ def gallery(tmp_path_factory) -> Path:
             colour = (250 - 40 * number, 40 * number, 90)
             ImageDraw.Draw(picture).ellipse((6, 6 + number, 58, 50), fill=colour)
             picture.save(folder / name / f"{fruit}.png")
-    (folder / "queries.jsonl").write_text('{"id":"q1","text":"a red apple"}\n{"id":"q2","text":"a cat"}\n')
+    (folder / "unlabeled2017").mkdir()
+    for number, fruit in ((1, "apple"), (2, "pear"), (3, "plum")):
+        with Image.open(folder / "pics" / f"{fruit}.png") as picture:
+            picture.save(folder / "unlabeled2017" / f"{number:012d}.jpg")
+    (folder / "val.json").write_text(json.dumps([
+        {"id": 0, "reference_img_id": 1, "relative_caption": "is blue", "shared_concept": "a fruit",
+         "target_img_id": 2, "gt_img_ids": [2, 3], "semantic_aspects": ["color"]}
+    ]))  # fmt: skip
+    (folder / "queries.jsonl").write_text(
+        '{"id":"q1","text":"a red apple","lang":"en"}\n{"id":"q2","text":"a cat","lang":"fr"}\n'
+    )
+    (folder / "qrels.txt").write_text("q1 0 pics/apple.png 2\nq1 0 pics/pear.png 1\nq2 0 pics/plum.png 1\n")
     line = (
         "mmr embed pics/ | mmr index pics.mmr && mmr embed photos/ | mmr index photos.mmr && "
         "mmr index pics.mmr --dump | mmr index a.mmr && "
-        "mmr query pics.mmr --from queries.jsonl > run.jsonl"
+        "mmr query pics.mmr --from queries.jsonl > run.jsonl && "
+        "mmr query pics.mmr --from queries.jsonl --exact --format trec > run.trec && "
+        "mmr embed --queries queries.jsonl -o q.npy && mmr embed pics/ -o g.npy && "
+        "mmr embed unlabeled2017/ | mmr index gallery.mmr"
     )
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=folder, capture_output=True, text=True,
                           env=program_environment(), timeout=300)  # fmt: skip
