@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from mmr.errors import BadDataError, shown
 from mmr.pictures.walk import SUFFIXES
 
-LAST_DIGITS = re.compile(r"(\d+)$")
+NUMBER = re.compile(r"(?:COCO_\w+_)?(\d+)", re.ASCII)
 
 
 def same(name: str) -> str:
@@ -29,13 +29,13 @@ def stem(name: str) -> str:
 
 
 def number(name: str) -> str:
-    """The number at the end of a file's name, without leading zeros: COCO's ids.
+    """The number that a file's name is, without leading zeros: COCO's ids; other names as they are.
 
-    >>> number("val2014/COCO_val2014_000000391895.jpg"), number("caption/770337"), number("x")
-    ('391895', '770337', 'x')
+    >>> number("val2014/COCO_val2014_000000391895.jpg"), number("caption/770337"), number("x7")
+    ('391895', '770337', 'x7')
     """
     base = stem(name)
-    found = LAST_DIGITS.search(base)
+    found = NUMBER.fullmatch(base)
     return str(int(found[1])) if found else base
 
 

@@ -41,7 +41,7 @@ def test_equal_scores_count_against_the_target(task):
 
 def test_two_crops_of_one_picture_are_two_candidates():
     assert name_of("a/77_0_0_9_9.jpg") != name_of("a/77_5_5_9_9.jpg")
-    assert name_of("a/b_12_77.jpg") == "77"
+    assert name_of("a/b_12_77.jpg") == "b_12_77"
 
 
 def test_queries(task):
