@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ EXACT_RANKS = 50
 FLIPPED_RANKS = 13
 BLOCK = 1 << 20
 ROUNDING = 1e-12
+NORMAL = NormalDist()
 
 
 class Outcome(NamedTuple):
@@ -109,21 +111,22 @@ def _ends(resampled: Floats, estimate: float, influence: Floats, level: float) -
 
 def _shares(resampled: Floats, estimate: float, influence: Floats, level: float) -> tuple[float, float]:
     """The shares of the bootstrap distribution that bound the interval."""
-    from scipy.special import ndtr, ndtri
-
     tail = (1 - level) / 2
     slack = ROUNDING * max(1.0, abs(estimate))
     below = np.count_nonzero(resampled < estimate - slack)
     equal = np.count_nonzero(resampled <= estimate + slack) - below
-    bias = float(ndtri((below + equal / 2) / len(resampled)))
+    share = (below + equal / 2) / len(resampled)
+    if not 0 < share < 1:
+        return tail, 1 - tail
+    bias = NORMAL.inv_cdf(share)
     squares = float((influence**2).sum())
     skew = float((influence**3).sum()) / (6 * squares**1.5) if squares > 0 else 0.0
     shares = []
-    for z in (float(ndtri(tail)), -float(ndtri(tail))):
+    for z in (NORMAL.inv_cdf(tail), NORMAL.inv_cdf(1 - tail)):
         shrink = 1 - skew * (bias + z)
-        if not math.isfinite(bias) or shrink <= 0:
+        if shrink <= 0:
             return tail, 1 - tail
-        shares.append(float(ndtr(bias + (bias + z) / shrink)))
+        shares.append(NORMAL.cdf(bias + (bias + z) / shrink))
     return shares[0], shares[1]
 
 
@@ -287,9 +290,7 @@ def detectable(d: Floats, *, power: float = 0.8, level: float = 0.05) -> float:
 
     (z(1 - level / 2) + z(power)) sd(d) / sqrt(n), sd with n - 1. NaN of fewer than two pairs.
     """
-    from scipy.special import ndtri
-
-    return float(ndtri(1 - level / 2) + ndtri(power)) * spread(d) / math.sqrt(max(len(d), 1))
+    return (NORMAL.inv_cdf(1 - level / 2) + NORMAL.inv_cdf(power)) * spread(d) / math.sqrt(max(len(d), 1))
 
 
 def effect(d: Floats) -> float:

@@ -158,6 +158,13 @@ def test_unpaired_interval_of_little():
         unpaired_interval(A, B, statistic="sum")
 
 
+def test_percentiles_stand_in_where_bca_is_not_defined():
+    tails = pytest.approx((0.025, 0.975), rel=1e-12)
+    assert _shares(np.full(99, 2.0), 1.0, np.array([1.0, -1]), 0.95) == tails
+    nearly_all_above = np.concatenate([[0.0], np.full(99_999, 2.0)])
+    assert _shares(nearly_all_above, 1.0, np.array([-1.0, 0.001]), 0.95) == tails
+
+
 def test_interval_without_doubt_to_speak_of():
     assert all(math.isnan(end) for end in interval(np.array([0.4])))
     assert all(math.isnan(end) for end in interval(np.array([])))
