@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmr.cli import scoring
-from mmr.cli.eval import write
 from mmr.cli.report import Report
 from mmr.errors import UsageError
 
@@ -62,7 +61,8 @@ def protocol(asked: Asked, report: Report) -> int:
                 figures += published
     if scored:
         scoring.keep_manifest(annotations, runs, scored, _conventions(task), asked, report)
-        write(scoring.details(scored, _measures(task), asked, report) or figures, asked)
+        measures = _measures(task)
+        scoring.finish(scoring.details(scored, measures, asked, report) or figures, scored, measures, asked)
     elif runs and asked.write_submission is None:
         raise UsageError("the targets of these files are not public", "Use --write-submission FILE.")
     whole = [(one["run"], one["measure"], one["value"]) for one in figures if one["group"] in ("all", "mean")]
@@ -107,7 +107,8 @@ def _published(task: Task, path: str, run: str, asked: Asked, report: Report) ->
     report.note(f"{asked.protocol}: {fitted.said}.")
     qrels = Qrels.of(fitted.qrels)
     with report.progress("queries", len(qrels)) as advance:
-        found = score(path, qrels, _measures(fitted), _conventions(fitted), ["model"], advance)
+        measures = scoring.drawn(_measures(fitted), asked)
+        found = score(path, qrels, measures, _conventions(fitted), ["model"], advance)
     labels = {name: [values.get(query) for query in found.queries] for name, values in fitted.fields.items()}
     scored = replace(found, name="stdin" if run == "-" else run, fields={**found.fields, **labels})
     scoring.say_what_it_rests_on(scored, _conventions(fitted), report)

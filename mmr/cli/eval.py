@@ -157,11 +157,7 @@ def command(report: Report, **given: Any) -> int | None:
       mmr eval --hubness run.jsonl --index pics.mmr
     """
     asked = Asked(**given)
-    modes = {"--hubness": asked.hubness, "--gap": asked.gap, "--shares": asked.shares is not None,
-             "--protocol": asked.protocol is not None}  # fmt: skip
-    named = [name for name, wanted in modes.items() if wanted]
-    if len(named) > 1:
-        raise click.UsageError(f"{' and '.join(named)} are different questions. Ask one at a time.")
+    _check(asked)
     if asked.hubness:
         _hubness(asked, report)
         return None
@@ -178,6 +174,36 @@ def command(report: Report, **given: Any) -> int | None:
     from mmr.cli.scoring import measure
 
     return measure(asked, report)
+
+
+ONE_OF = (
+    ("hubness", "gap", "shares", "protocol"),
+    ("per_query", "compare", "group_by", "groups", "train_queries"),
+)
+NEEDS = {
+    "images": "protocol", "exclude_reference": "protocol", "write_queries": "protocol",
+    "write_gallery": "protocol", "write_submission": "protocol", "queries": "train_queries",
+    "similarity": "train_queries",
+}  # fmt: skip
+NOT_OF_A_RUN = ("measures", "ci", "asserted", "manifest", "plot", *ONE_OF[1])
+
+
+def _check(asked: Asked) -> None:
+    """Refuse options that do not belong together; raises `click.UsageError`."""
+
+    def given(names: Iterable[str]) -> list[str]:
+        found = [name for name in names if getattr(asked, name) not in (None, False, ())]
+        return [f"--{name.replace('asserted', 'assert').replace('_', '-')}" for name in found]
+
+    for group in ONE_OF:
+        if len(given(group)) > 1:
+            raise click.UsageError(f"{' and '.join(given(group))} ask for different things. Give one.")
+    for name, other in NEEDS.items():
+        if given([name]) and not given([other]):
+            raise click.UsageError(f"{given([name])[0]} belongs to --{other.replace('_', '-')}.")
+    asks = given(ONE_OF[0][:3])
+    if asks and given(NOT_OF_A_RUN):
+        raise click.UsageError(f"{given(NOT_OF_A_RUN)[0]} has no meaning with {asks[0]}.")
 
 
 def _one_file(asked: Asked, option: str) -> str:
@@ -209,8 +235,8 @@ def _hubness(asked: Asked, report: Report) -> None:
     found = hubness((ids for _, ids in rankings(run)), asked.top, gallery)
     figures = {**vars(found)}
     hubs = figures.pop("hubs")
-    write([*({"measure": name, "value": value} for name, value in figures.items()),
-           *({"measure": f"N({name})", "value": times, "id": name} for name, times in hubs)], asked)  # fmt: skip
+    most = [{"measure": f"N({name})", "value": times, "id": name} for name, times in hubs]
+    write([*({"measure": name, "value": value} for name, value in figures.items()), *most], asked)
     report.note(meaning(found))
 
 

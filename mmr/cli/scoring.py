@@ -40,15 +40,39 @@ def measure(asked: Asked, report: Report) -> int:
     measures = _together(parse(asked.measures or MEASURES), [one.measure for one in assertions])
     qrels = read_qrels(asked.files[0])
     conventions = _conventions(asked)
-    scored = [_scored(run, qrels, measures, conventions, asked, report) for run in asked.files[1:]]
+    scored = [
+        _scored(run, qrels, drawn(measures, asked), conventions, asked, report) for run in asked.files[1:]
+    ]
     seed = asked.seed if asked.ci else None
-    figures = details(scored, measures, asked, report) or (
-        one for run in scored for one in overall(run, measures, conventions, seed)
-    )
-    write(figures, asked)
+    plain = (one for run in scored for one in overall(run, measures, conventions, seed))
+    finish(details(scored, measures, asked, report) or plain, scored, measures, asked)
     keep_manifest(asked.files[:1], asked.files[1:], scored, conventions, asked, report)
     totals = ((run.name, measure, value) for run in scored for measure, value in run.totals.items())
     return verdict(totals, assertions, report)
+
+
+def drawn(measures: Sequence[Measure], asked: Asked) -> Sequence[Measure]:
+    """The measures, and those that a plot of them needs. Raises `UsageError` for no kind of picture."""
+    if asked.plot is None:
+        return measures
+    from mmr.evaluate.plot import kind_of, needed
+
+    kind_of(asked.plot)
+    return _together(measures, needed(measures))
+
+
+def finish(
+    figures: Iterable[Figure], scored: Sequence[Scored], measures: Sequence[Measure], asked: Asked
+) -> None:
+    """Write the figures, and draw them where that was asked for."""
+    if asked.plot is None:
+        write(figures, asked)
+        return
+    from mmr.evaluate.plot import draw
+
+    held = list(figures)
+    write(held, asked)
+    draw(asked.plot, scored, measures, held if asked.group_by or asked.groups else (), asked.seed)
 
 
 def _together(measures: Sequence[Measure], others: Sequence[Measure]) -> list[Measure]:

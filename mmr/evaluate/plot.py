@@ -88,9 +88,7 @@ def draw(
     diagram, all others bars with 95 % intervals. The same figures give the same bytes. Raises `UsageError`
     for another kind of file, `UnavailableError` without matplotlib.
     """
-    kind = Path(path).suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise UsageError(f"--plot {shown(path)} names no picture", "End the name in .png, .svg or .pdf.")
+    kind = kind_of(path)
     names = short_names([run.name for run in runs])
     panels = list(
         _group_panels(groups, dict(zip([run.name for run in runs], names, strict=True)))
@@ -102,6 +100,14 @@ def draw(
 
     with whole_file(path) as file:
         file.write(picture)
+
+
+def kind_of(path: str) -> str:
+    """The kind of picture that a name asks for, one of FORMATS. Raises `UsageError` for any other."""
+    kind = Path(path).suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise UsageError(f"--plot {shown(path)} names no picture", "End the name in .png, .svg or .pdf.")
+    return kind
 
 
 def short_names(names: Sequence[str]) -> list[str]:
