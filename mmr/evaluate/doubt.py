@@ -23,6 +23,7 @@ FLIPPED_RANKS = 13
 BLOCK = 1 << 20
 ROUNDING = 1e-12
 NORMAL = NormalDist()
+STATISTICS = ("mean", "median", "median_floor")
 
 
 class Outcome(NamedTuple):
@@ -36,11 +37,12 @@ class Outcome(NamedTuple):
 def interval(
     values: Floats, *, resamples: int = 10_000, level: float = 0.95, seed: int = 0, statistic: str = "mean"
 ) -> tuple[float, float]:
-    """Return the BCa bootstrap interval of the "mean" or "median" of values (n,) without NaN.
+    """Return the BCa bootstrap interval of one of STATISTICS of values (n,) without NaN.
 
     The bias counts resamples equal to the estimate half; the acceleration comes from the jackknife. Where
     every resample lies on one side of the estimate, the percentile interval stands in. Of fewer than two
-    values the interval is (NaN, NaN); of equal values it has no width.
+    values the interval is (NaN, NaN); of equal values it has no width. That of "median_floor" is the
+    median's, rounded down.
 
     >>> interval(np.array([0.1, 0, 0.2, 0.2, -0.1, 0.2, 0.3, 0.1]))
     (0.025, 0.2)
@@ -51,7 +53,8 @@ def interval(
     if (values == values[0]).all():
         return float(values[0]), float(values[0])
     rng = np.random.Generator(np.random.PCG64(seed))
-    return _ends(*_resampled(values, resamples, rng, statistic), level)
+    low, high = _ends(*_resampled(values, resamples, rng, statistic), level)
+    return (math.floor(low), math.floor(high)) if statistic == "median_floor" else (low, high)
 
 
 def unpaired_interval(
@@ -65,7 +68,8 @@ def unpaired_interval(
 ) -> tuple[float, float]:
     """Return the BCa interval of statistic(values) - statistic(others), for two sets of different queries.
 
-    Each set is resampled by itself; otherwise as `interval`. (NaN, NaN) where one has fewer than two values.
+    Each set is resampled by itself; otherwise as `interval`, except that a difference of medians is not
+    rounded. (NaN, NaN) where a set has fewer than two values.
     """
     _check(statistic, level)
     if min(len(values), len(others)) < 2:
@@ -85,8 +89,8 @@ class _Resampled(NamedTuple):
 
 
 def _check(statistic: str, level: float) -> None:
-    if statistic not in ("mean", "median"):
-        raise UsageError(f"no interval of the {statistic}", 'There are "mean" and "median".')
+    if statistic not in STATISTICS:
+        raise UsageError(f"no interval of the {statistic}", f"There are {', '.join(STATISTICS)}.")
     if not 0 < level < 1:
         raise UsageError(f"an interval of level {level:g} cannot be made", "The level lies between 0 and 1.")
 

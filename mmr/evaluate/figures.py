@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmr.evaluate.compare import Comparison
-from mmr.evaluate.doubt import interval
+from mmr.evaluate.doubt import STATISTICS, interval
 from mmr.evaluate.grammar import Measure
 from mmr.evaluate.groups import Group, macro, of_group
 from mmr.evaluate.judged import Floats
@@ -155,13 +155,12 @@ def ties_lines(scored: Scored) -> Iterator[str]:
 
 def _bounds(values: Floats | None, measure: Measure, seed: int) -> Figure:
     """The interval's ends; empty for a sum and for a pooled measure, which have none."""
-    if values is None or measure.row.total not in ("mean", "median", "median_floor"):
+    if values is None or measure.row.total not in STATISTICS:
         return {}
     defined = values[~np.isnan(values)]
     if len(defined) < 2:
         return {}
-    statistic = "mean" if measure.row.total == "mean" else "median"
-    low, high = interval(defined, seed=seed, statistic=statistic)
+    low, high = interval(defined, seed=seed, statistic=measure.row.total)
     return {"low": _number(low), "high": _number(high)}
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmr.errors import UnavailableError, UsageError, shown
-from mmr.evaluate.doubt import interval
+from mmr.evaluate.doubt import STATISTICS, interval
 from mmr.evaluate.grammar import Measure
 from mmr.evaluate.measures.calibration import reliability
 from mmr.evaluate.measures.roc import curve
@@ -164,7 +164,7 @@ def _bar(run: Scored, measure: Measure, seed: int) -> Bar:
     """A run's total, with its interval where it has one."""
     text, how = str(measure), measure.row.total
     value = run.totals[text]
-    if how not in ("mean", "median"):
+    if how not in STATISTICS:
         return Bar(value)
     values = run.values[text]
     return Bar(value, *interval(values[~np.isnan(values)], seed=seed, statistic=how))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmr.arrays.topk import Part, Rows, nearest
 from mmr.arrays.unit import unit
 from mmr.errors import BadDataError
-from mmr.evaluate.doubt import unpaired_interval
+from mmr.evaluate.doubt import STATISTICS, unpaired_interval
 from mmr.evaluate.grammar import Measure
 from mmr.evaluate.judged import Floats
 from mmr.evaluate.score import total
@@ -131,6 +131,6 @@ def _side(
     close, away = values[near & defined], values[far & defined]
     inside, outside = total(close, how), total(away, how)
     low, high = np.nan, np.nan
-    if how in ("mean", "median"):
+    if how in STATISTICS:
         low, high = unpaired_interval(close, away, seed=seed, statistic=how)
     return Side(measure, inside, outside, len(close), len(away), inside - outside, low, high)

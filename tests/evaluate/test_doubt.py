@@ -158,6 +158,16 @@ def test_unpaired_interval_of_little():
         unpaired_interval(A, B, statistic="sum")
 
 
+def test_median_rounded_down():
+    ranks = rng(4).integers(1, 40, 200) + 0.0
+    ends = interval(ranks, statistic="median"), interval(ranks, statistic="median_floor")
+    assert ends[1] == tuple(np.floor(ends[0]))
+    halves = np.repeat([1.0, 2.0], 50)
+    assert interval(halves, statistic="median_floor") == (1, 2)
+    both = (unpaired_interval(ranks, halves, statistic=name) for name in ("median", "median_floor"))
+    assert len(set(both)) == 1
+
+
 def test_percentiles_stand_in_where_bca_is_not_defined():
     tails = pytest.approx((0.025, 0.975), rel=1e-12)
     assert _shares(np.full(99, 2.0), 1.0, np.array([1.0, -1]), 0.95) == tails
