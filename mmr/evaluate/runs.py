@@ -13,7 +13,7 @@ from mmr.evaluate.judged import Floats, Ints
 from mmr.stream.fields import completed
 from mmr.stream.records import Place
 from mmr.stream.spans import Spans, changes, joined
-from mmr.stream.text import parsed
+from mmr.stream.text import BOM, parsed
 from mmr.stream.trec import is_run
 from mmr.stream.trec_blocks import hits_of_queries
 from mmr.stream.trec_lines import Hits, column_error
@@ -89,7 +89,7 @@ def _renamed(items: Spans, renamed: Callable[[str], str]) -> Spans:
 def _first_line(file: BinaryIO) -> bytes:
     """The first line that is not blank, as far as it can be seen without reading."""
     start: bytes = file.peek(1 << 16)  # type: ignore[attr-defined]
-    return start.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
+    return start.removeprefix(BOM).lstrip().partition(b"\n")[0]
 
 
 def _scored(file: BinaryIO, source: str, whole: bool) -> Iterator[Rankings]:
@@ -160,7 +160,9 @@ class _Held:
 def _listed(file: BinaryIO, source: str, fields: Sequence[str]) -> Iterator[Rankings]:
     held = _Held(fields)
     for number, line in enumerate(file, 1):
-        if line.isspace():
+        if number == 1:
+            line = line.removeprefix(BOM)
+        if not line or line.isspace():
             continue
         record = _record(line, Place(source, number))
         if record is None:
