@@ -56,10 +56,10 @@ def one_thousand(paths: Sequence[str], options: Options) -> Task:
     among = {query: galleries[KINDS[part[query]][1], fold[query]] for query in qrels}
     return Task(
         said=f"{BOTH_GALLERIES} of the query's fold, 5 folds of {size:,} pictures; means over folds; rsum",
-        qrels=qrels, measures=HITS, part=part, fields={"direction": part, "fold": fold},
+        qrels=qrels, measures=(*HITS, "NumRet"), part=part, fields={"direction": part, "fold": fold},
         figures=lambda scored: _fold_figures(scored, part, fold),
         queries=lambda: _queries(pictures, options, fold),
-        among=among, only=True, renamed=kind_and_number,
+        among=among, only=True, depth=10, renamed=kind_and_number,
     )  # fmt: skip
 
 

@@ -99,16 +99,17 @@ def _change(entry: Any, name: str, category: str, where: str) -> Change:
 def _task(changes: list[Change], galleries: Mapping[str, set[str]], gallery: str, options: Options) -> Task:
     part = {change.id: change.category for change in changes if change.target is not None}
     removed = {change.id: (change.reference,) for change in changes} if options.exclude_reference else None
+    among = {one.id: galleries[one.category] for one in changes if one.category in galleries}
     return Task(
         said=f"{gallery}, {'without' if removed else 'with'} the reference; both captions joined by"
         f' "{JOINED}"; hit@10, hit@50, mean over categories',
         qrels={change.id: {change.target: 1} for change in changes if change.target is not None},
-        measures=MEASURES, part=part, fields={"category": part},
+        measures=(*MEASURES, "NumRet"), part=part, fields={"category": part},
         figures=lambda scored: _figures(scored, part),
         queries=lambda: _queries(changes, options),
         removed=removed,
-        among={change.id: galleries[change.category] for change in changes if change.category in galleries},
-        only=True, renamed=stem,
+        among=among,
+        only=True, depth=50 if part.keys() <= among.keys() else 0, renamed=stem,
     )  # fmt: skip
 
 

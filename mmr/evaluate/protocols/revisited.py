@@ -59,9 +59,9 @@ def read(setup: str, paths: Sequence[str], options: Options) -> Task:
         said=f"gallery: the {len(names):,} listed pictures; positive: {' and '.join(good)}, junk:"
         f" {' and '.join(bad)}; junk takes no place; AP(norm=trapezoid) (mAP) and mP@1, 5, 10"
         + (f"; {without} queries without positives are left out" if without else ""),
-        qrels=qrels, measures=MEASURES, figures=lambda scored: means(scored, MEASURES),
+        qrels=qrels, measures=(*MEASURES, "NumRet"), figures=lambda scored: means(scored, MEASURES),
         queries=lambda: _queries(buildings, options),
-        among=dict.fromkeys(qrels, gallery), only=True, renamed=stem,
+        among=dict.fromkeys(qrels, gallery), only=True, depth=len(names), renamed=stem,
     )  # fmt: skip
 
 

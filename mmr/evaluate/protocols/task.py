@@ -56,6 +56,8 @@ class Task:
     fields    name -> query -> value (or a list of values), for breakdowns
     removed   query -> items that are taken out of its ranking
     among     query -> items that alone count; `only`: for every measure, not just R_subset
+    depth     how many items of its gallery (`among`, of every query) a ranking must hold for the figures to
+              be exact, 0 for any; then `measures` has NumRet
     ties, over  as the benchmark's own tool has them; None is `mmr eval`'s own order
     renamed   turns the id of a hit into the benchmark's
     narrow    the same task of some parts only
@@ -73,6 +75,7 @@ class Task:
     removed: Mapping[str, Collection[str]] | None = None
     among: Mapping[str, Collection[str]] | None = None
     only: bool = False
+    depth: int = 0
     ties: str | None = None
     over: str = "qrels"
     renamed: Callable[[str], str] = same
@@ -97,6 +100,28 @@ class Task:
             return self
         smaller = self.narrow(there) if self.narrow else self._without(there)
         return replace(smaller, said=f"{smaller.said}; not in this run: {', '.join(absent)}")
+
+    def shortfall(self, scored: Scored) -> str:
+        """Say how many rankings were cut too short to be sure of their figures; "" where none was.
+
+        A ranking that holds a relevant item among the first `depth` is long enough for hit@depth.
+        """
+        if not self.depth or not self.among:
+            return ""
+        retrieved = scored.values["NumRet"]
+        sizes = np.fromiter((len(self.among.get(query, ())) for query in scored.queries), np.int64)
+        short = retrieved < np.minimum(self.depth, sizes)
+        if f"hit@{self.depth}" in scored.values:
+            short &= scored.values[f"hit@{self.depth}"] == 0
+        missing = scored.counts.missing if self.over == "qrels" else 0
+        count = int(short.sum()) - missing
+        if count <= 0:
+            return ""
+        hold = "ranking holds" if count == 1 else "rankings hold"
+        return (
+            f"{count:,} {hold} fewer than {self.depth:,} items of the query's gallery, so the figures are"
+            " lower bounds: search deeper (-k), or that gallery alone"
+        )
 
     def _without(self, there: frozenset[str]) -> Task:
         def kept(queries: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def value(measure: str, ranking: Sequence[str], wanted: Mapping[str, int]) -> fl
             return sum(place < depth for place in places) / depth
         terms = [(1.0 if p == 0 else j / p) + (j + 1) / (p + 1) for j, p in enumerate(places)]
         return sum(terms) / (2 * len(good))
+    if name == "NumRet":
+        return float(len(ranking))
     right = [item in good for item in ranking[: cut or len(ranking)]]
     if name in ("hit", "R_subset"):
         return float(any(right))
