@@ -105,13 +105,15 @@ def _published(task: Task, path: str, run: str, asked: Asked, report: Report) ->
 
     fitted = task.fitted(queries_of(path))
     report.note(f"{asked.protocol}: {fitted.said}.")
-    qrels = Qrels.of(fitted.qrels)
+    qrels, name = Qrels.of(fitted.qrels), "stdin" if run == "-" else run
     with report.progress("queries", len(qrels)) as advance:
         measures = scoring.drawn(_measures(fitted), asked)
-        found = score(path, qrels, measures, _conventions(fitted), ["model"], advance)
+        found = score(path, qrels, measures, _conventions(fitted), ["model"], advance, name)
     labels = {name: [values.get(query) for query in found.queries] for name, values in fitted.fields.items()}
-    scored = replace(found, name="stdin" if run == "-" else run, fields={**found.fields, **labels})
+    scored = replace(found, fields={**found.fields, **labels})
     scoring.say_what_it_rests_on(scored, _conventions(fitted), report)
+    if said := fitted.shortfall(scored):
+        report.note(f"{said}.")
     seed = asked.seed if asked.ci else None
     return scored, list(published(asked.protocol or "", fitted.figures(scored), scored, seed))
 

@@ -41,6 +41,7 @@ def judged_blocks(
     run: str, qrels: Qrels, *, ties: str | None = None, precision: str = "f32", scores: bool = False,
     fields: Sequence[str] = (), removed: Sets | None = None, among: Sets | None = None, only: bool = False,
     judged_only: bool = False, renamed: Callable[[str], str] | None = None, whole: bool = False,
+    source: str = "",
 ) -> Reading:  # fmt: skip
     """Judge a run, block by block, in the order of its queries; `-` is standard input, gzip is unpacked.
 
@@ -55,12 +56,13 @@ def judged_blocks(
     judged_only  unjudged items are taken out before places are counted
     renamed    turns the id of each hit into the id of the judgements
     whole      read a TREC run as one block, whatever the order of its lines
+    source     what messages call the run, where that is not its path
 
     Raises `NotGrouped` in the middle where a file needs `whole`, `BadDataError` naming file, line and column
     for bad lines, for an item twice in a ranking and for hits of a query that had some before.
     """
     joining = Joining(ties, precision, scores, tuple(fields), removed, among, only, judged_only)
-    return Reading(run, qrels, joining, renamed, whole)
+    return Reading(run, qrels, joining, renamed, whole, source)
 
 
 class Reading(Iterator[Judged]):
@@ -72,9 +74,11 @@ class Reading(Iterator[Judged]):
     """
 
     def __init__(
-        self, run: str, qrels: Qrels, joining: Joining, renamed: Callable[[str], str] | None, whole: bool
-    ) -> None:
+        self, run: str, qrels: Qrels, joining: Joining, renamed: Callable[[str], str] | None, whole: bool,
+        source: str,
+    ) -> None:  # fmt: skip
         self._run = run
+        self._source = source or ("stdin" if run == "-" else shown(run))
         self._qrels = qrels
         self._joining = joining
         self._renamed = renamed
@@ -94,10 +98,9 @@ class Reading(Iterator[Judged]):
 
     def _all(self) -> Iterator[Judged]:
         join = _Join(self._qrels, self._joining)
-        source = "stdin" if self._run == "-" else shown(self._run)
         with open_input(self._run) as file:
             found = read_rankings(
-                file, source, fields=self._joining.fields, renamed=self._renamed, whole=self._whole
+                file, self._source, fields=self._joining.fields, renamed=self._renamed, whole=self._whole
             )
             for rankings in found:
                 self.listed = rankings.listed

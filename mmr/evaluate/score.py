@@ -47,9 +47,11 @@ class Conventions:
 
 def score(
     run: str, qrels: Qrels, measures: Sequence[Measure], conventions: Conventions, fields: Sequence[str] = (),
-    advance: Callable[[int], None] = lambda queries: None,
+    advance: Callable[[int], None] = lambda queries: None, name: str = "",
 ) -> Scored:  # fmt: skip
     """Score one run by every measure; `fields` of its query records are kept for breakdowns.
+
+    name  what the run is called, where that is not its path
 
     The run streams: what is held is the judgements and one number a query and measure (every judged place
     too where a measure pools all queries). Raises `BadDataError` for a run that is empty or has no query of
@@ -59,11 +61,12 @@ def score(
         dict.fromkeys([*fields, *(str(v) for m in measures for name, v in m.params if name == "of")])
     )
     try:
-        table, reading = _read(run, qrels, measures, conventions, fields, advance, whole=False)
+        table, reading = _read(run, name, qrels, measures, conventions, fields, advance, whole=False)
     except NotGrouped:
-        table, reading = _read(run, qrels, measures, conventions, fields, lambda queries: None, whole=True)
+        table, reading = _read(run, name, qrels, measures, conventions, fields, lambda _: None, whole=True)
+    name = name or ("stdin" if run == "-" else run)
     found, unknown = set(table.queries), reading.unknown
-    _check_overlap(run, qrels, table, reading)
+    _check_overlap(name, qrels, table, reading)
     missing = [query for query in qrels.queries if query not in found]
     if missing and conventions.over != "both":
         table.add(replace(empty_block(qrels, missing), gallery=conventions.gallery,
@@ -72,12 +75,12 @@ def score(
         table.keep([any(rel >= 1 for rel in qrels.of_query(query).values()) for query in table.queries])
     counts = Counts(len(qrels), len(found) + unknown, len(table.queries), len(missing), unknown)
     ties = conventions.ties or ("input" if reading.listed else "docid-desc")
-    return replace(table.scored("stdin" if run == "-" else run, counts), ties_by=ties)
+    return replace(table.scored(name, counts), ties_by=ties)
 
 
 def _read(
-    run: str, qrels: Qrels, measures: Sequence[Measure], conventions: Conventions, fields: Sequence[str],
-    advance: Callable[[int], None], *, whole: bool,
+    run: str, name: str, qrels: Qrels, measures: Sequence[Measure], conventions: Conventions,
+    fields: Sequence[str], advance: Callable[[int], None], *, whole: bool,
 ) -> tuple[_Table, Reading]:  # fmt: skip
     """The values of the run's queries, block by block, and what else was found."""
     reading = judged_blocks(
@@ -85,6 +88,7 @@ def _read(
         scores=any(measure.row.needs == "scores" for measure in measures), fields=fields,
         removed=conventions.removed, among=conventions.among, only=conventions.only,
         judged_only=conventions.judged_only, renamed=conventions.renamed, whole=whole,
+        source=name,
     )  # fmt: skip
     table = _Table(measures, fields, ties=conventions.ties not in ("average", "best", "worst"))
     for block in reading:
@@ -109,9 +113,9 @@ def total(values: Floats, how: str) -> float:
     return whole if how == "sum" else whole / len(defined)
 
 
-def _check_overlap(run: str, qrels: Qrels, table: _Table, reading: Reading) -> None:
+def _check_overlap(name: str, qrels: Qrels, table: _Table, reading: Reading) -> None:
     """Refuse a run that is empty, is of other queries, or ranks nothing that any query has judged."""
-    where = "stdin" if run == "-" else shown(run)
+    where = shown(name)
     if not table.queries and not reading.unknown:
         raise BadDataError(
             f"{where} holds no rankings", "Was it cut off? `mmr query` writes one record a query."
