@@ -10,6 +10,7 @@ import numpy as np
 
 from mmr.errors import BadDataError, UsageError, shown
 from mmr.evaluate.doubt import TESTS, detectable, differences, effect, holm, interval
+from mmr.evaluate.grammar import parse
 from mmr.evaluate.judged import Floats, Ints
 from mmr.evaluate.scored import Scored
 
@@ -59,8 +60,8 @@ def compare(
 ) -> list[Comparison]:
     """Compare each later run with the first by each measure, in that order.
 
-    Every comparison is of the means over queries, whatever the measure's own total (a median of ranks too);
-    a pooled measure has no values to pair and so no p. Holm's correction is over all of them. Raises
+    Every comparison is of the means over queries, whatever the measure's own total; `how` says so of a
+    median. A pooled measure has no values to pair and so no p. Holm's correction is over all of them. Raises
     `UsageError` for fewer than two runs or an unknown test, `BadDataError` where two runs share no query.
     """
     if test not in TESTS:
@@ -105,7 +106,7 @@ def _compared(base: Scored, run: Scored, measure: str, test: str, seed: int) -> 
     return Comparison(
         run.name, base.name, measure, len(d), have - 2 * len(d), missing,
         _mean(before), _mean(after), _mean(d), low, high, p, math.nan, effect(d), detectable(d),
-        int((d > 0).sum()), int((d < 0).sum()), f"{test}: {how}",
+        int((d > 0).sum()), int((d < 0).sum()), f"{test}: {how}{_means(measure)}",
     )  # fmt: skip
 
 
@@ -128,6 +129,12 @@ def _shared(base: Scored, run: Scored) -> tuple[Ints, Ints]:
     pairs = [(places[query], place) for place, query in enumerate(run.queries) if query in places]
     both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return both[:, 0], both[:, 1]
+
+
+def _means(measure: str) -> str:
+    """What to say where the measure's own total is not a mean."""
+    how = parse(measure)[0].row.total
+    return "" if how == "mean" else f"; means are compared, where {measure} is a {how.partition('_')[0]}"
 
 
 def _mean(values: Floats) -> float:

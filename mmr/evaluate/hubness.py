@@ -18,6 +18,7 @@ class Hubness:
 
     queries, k, gallery   what they rest on; seen: items with N > 0; hits: the sum of N
     skewness        third standardised moment of N (population); 0 where every item comes equally often
+    skewness_chance what it would be if every item were as likely to be hit; large where hits are few
     antihub_share   share of the gallery with N = 0
     antihub_least   the least that it can be: so many hits cannot reach more items
     hub_share_2k    share of the hits taken by items with N >= 2k (scikit-hubness, hub_size 2)
@@ -33,6 +34,7 @@ class Hubness:
     seen: int
     hits: int
     skewness: float
+    skewness_chance: float
     antihub_share: float
     antihub_least: float
     hub_share_2k: float
@@ -89,6 +91,7 @@ def _figures(
         seen=len(counts),
         hits=hits,
         skewness=third / second**1.5 if second > 0 else 0.0,
+        skewness_chance=_chance(queries, mean),
         antihub_share=zeros / gallery,
         antihub_least=max(0.0, 1 - hits / gallery),
         hub_share_2k=int(counts[counts >= 2 * k].sum()) / hits,
@@ -101,13 +104,20 @@ def _figures(
     )
 
 
+def _chance(queries: int, mean: float) -> float:
+    """The skewness of a binomial count of so many queries with that mean."""
+    chance = mean / queries
+    return (1 - 2 * chance) / math.sqrt(mean * (1 - chance)) if chance < 1 else 0.0
+
+
 def meaning(found: Hubness) -> str:
-    """Say in one sentence what the figures mean; above a skewness of 1, a long tail, we speak of hubs."""
+    """Say in one sentence what the figures mean; hubs are twice as skewed as chance."""
     top = sum(times for _, times in found.hubs) / found.hits
+    skewness = f"skewness {found.skewness:.2f}, by chance {found.skewness_chance:.2f}"
     reach = f"{found.seen:,} of {found.gallery:,} items come up"
-    if found.skewness <= 1:
-        return f"{reach}; no few of them take most hits (skewness {found.skewness:.2f})."
+    if found.skewness <= max(1.0, 2 * found.skewness_chance):
+        return f"{reach}, about as unevenly as chance would have it ({skewness}): no hubs to be seen."
     return (
-        f"{reach}, and the {len(found.hubs)} most frequent take {top:.1%} of all hits (skewness "
-        f"{found.skewness:.2f}): there are hubs. Look at them: they stand where better answers could."
+        f"{reach}, and the {len(found.hubs)} most frequent take {top:.1%} of all hits ({skewness}): there are"
+        " hubs. Look at them: they stand where better answers could."
     )

@@ -89,6 +89,15 @@ def test_a_pooled_measure_is_shown_and_not_tested():
     assert ap.holm == ap.p
 
 
+def test_a_median_is_compared_by_its_mean():
+    base = scored("base", {"MedR": [1, 2, 9], "AP": [0, 0, 1]}, ["a", "b", "c"])
+    run = scored("run", {"MedR": [1, 1, 1], "AP": [0, 1, 1]}, ["a", "b", "c"])
+    ranks, ap = compare([base, run], ["MedR", "AP"])
+    assert (ranks.base, ranks.value) == (4, 1)
+    assert ranks.how.endswith("; means are compared, where MedR is a median")
+    assert "means" not in ap.how
+
+
 def test_equal_runs_differ_by_nothing():
     (one,) = compare([scored("a", {"AP": A}), scored("again", {"AP": A})], ["AP"])
     assert (one.difference, one.p, one.low, one.high, one.up, one.down) == (0, 1, 0, 0, 0, 0)

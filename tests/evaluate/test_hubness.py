@@ -71,6 +71,14 @@ def test_naively_over_the_whole_gallery(lists, k, gallery):
     assert sorted(found.hubs, key=lambda hub: (-hub[1], hub[0])) == list(found.hubs)
 
 
+@pytest.mark.parametrize(("queries", "k", "gallery"), [(400, 5, 100), (30, 3, 500), (5, 4, 4)])
+def test_skewness_by_chance(queries, k, gallery):
+    found = hubness([[f"{place}" for place in range(k)]] * queries, k, gallery)
+    share = k / gallery
+    expected = scipy.stats.binom(queries, share).stats(moments="s") if share < 1 else 0
+    assert found.skewness_chance == pytest.approx(float(expected), rel=1e-9)
+
+
 def test_only_the_first_k_and_only_the_largest_hubs():
     lists = [["a", "b", "c"], ["a", "c", "b"], ["b", "a", "c"]]
     assert hubness(lists, 1, 9).hubs == (("a", 2), ("b", 1))
@@ -88,7 +96,10 @@ def test_meaning():
     assert "51 of 60 items come up" in meaning(everywhere)
     assert "take 59.0% of all hits" in meaning(everywhere)
     assert "there are hubs" in meaning(everywhere)
-    assert "there are hubs" not in meaning(hubness([["a"], ["b"], ["c"]], 1, 3))
+    few = hubness([[f"{query}"] for query in range(20)] + [["0"]], 1, 10_000)
+    assert few.skewness > 20
+    assert "no hubs to be seen" in meaning(few)
+    assert "no hubs to be seen" in meaning(hubness([["a"], ["b"], ["c"]], 1, 3))
 
 
 def test_refusals():

@@ -22,15 +22,16 @@ def mrv(judged: Judged, *, rel: int = 1, of: str, form: str = "var") -> float:
     queries.
     """
     names = judged.fields.get(of) or [None] * len(judged.queries)
-    ranks = first_rank(judged, rel=rel)
     places: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         if name is not None:
             places.setdefault(str(name), []).append(place)
-    spreads = [float(np.var(ranks[own])) for own in places.values() if len(own) > 1]
-    if not spreads:
+    instances = [own for own in places.values() if len(own) > 1]
+    if not instances:
         raise BadDataError(
             f"no two queries share a value of the field {shown(of)}",
             "MRV(of=FIELD) needs hits with their query's fields, one query a language of each instance.",
         )
+    ranks = first_rank(judged, rel=rel)
+    spreads = [float(np.var(ranks[own])) for own in instances]
     return float(np.mean(spreads if form == "var" else np.sqrt(spreads)))
