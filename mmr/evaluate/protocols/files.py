@@ -33,11 +33,18 @@ def parse_json(data: bytes, path: str) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        if b"\n" in data.strip() and data.lstrip().startswith(b"{"):
+        if _is_object(data.lstrip().partition(b"\n")[0]):
             return [value for _, value in _lines(data.split(b"\n"), path)]
         raise BadDataError(
             f"{shown(path)} line {error.lineno} column {error.colno}: not JSON", "Is the download complete?"
         ) from None
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _lines(lines: Iterable[bytes], path: str) -> Iterator[tuple[str, Any]]:

@@ -157,6 +157,7 @@ def test_pictures_are_looked_up_in_the_folder(tmp_path):
     ('[{"image": "1.jpg", "caption": "a"}]', '"caption" is a string'),
     ('[{"image": "1.jpg", "caption": ["a"]}, 3]', "entry 2 is a number"),
     ('{"a": 1}', "is no file of coco-5k"),
+    ('{\n"images": [\n{"filename": }]}', "line 3 column 14: not JSON"),
     ('{"image_id": 1, "captions": ["a"]}\n{"image_id"', "line 2 column 12: not JSON"),
 ])  # fmt: skip
 def test_bad_files_are_named(tmp_path, content, says):
