@@ -12,6 +12,8 @@ from mmr.stream.trec_lines import Hits, plain_hits
 from mmr.stream.trec_scan import scanned_hits
 
 BLOCK = 1 << 22
+CARRIAGE = 13
+FAR = 4096  # bytes in which a file shows whether its lines end in CR LF
 BOM = (0xEF, 0xBB, 0xBF)
 
 
@@ -79,4 +81,16 @@ def _last_line_end(buffer: Bytes, size: int) -> int:
 
 def _parsed(buffer: Bytes, size: int, source: str, line: int) -> Hits:
     """The hits of whole lines, found all at once where they allow it."""
-    return scanned_hits(buffer, size, line) or plain_hits(buffer[:size].tobytes(), source, line)
+    return _scanned(buffer, size, line) or plain_hits(buffer[:size].tobytes(), source, line)
+
+
+def _scanned(buffer: Bytes, size: int, line: int) -> Hits | None:
+    """The hits of a scan, of lines that end in CR LF too."""
+    if not size or not (buffer[: min(size, FAR)] == CARRIAGE).any():
+        return scanned_hits(buffer, size, line)
+    data = buffer[:size].tobytes()
+    shorter = data.replace(b"\r\n", b"\n")
+    hits = scanned_hits(np.frombuffer(shorter + b"\n" * PAD, np.uint8), len(shorter), line)
+    if hits is None or size - len(shorter) != len(hits.line) - (not data.endswith(b"\n")):
+        return None  # some lines have no CR, so that nobody knows where the others start
+    return hits._replace(offset=hits.offset + np.arange(len(hits.line)))

@@ -16,6 +16,7 @@ from mmr.stream.trec import TAG, decoded
 
 RUN = "A run has six columns: query Q0 item rank score tag."
 WHOLE = re.compile(r"[+-]?[0-9]+")
+OUR_TAG = TAG.encode()
 LARGEST = 2**31 - 1  # of a judgement
 
 
@@ -80,26 +81,26 @@ def _hit(text: bytes, source: str, line: int) -> tuple[bytes, bytes, float]:
         what = f"missing, the line has {len(columns)} column{'s' if len(columns) > 1 else ''}"
         raise column_error(source, line, len(columns) + 1, what, RUN)
     query, item, tag = columns[0], columns[2], columns[5]
-    for column, name in ((1, query), (3, item)):
-        utf8(name, source, line, column)
+    if not text.isascii():
+        utf8(query, source, line, 1)
+        utf8(item, source, line, 3)
     try:
         score = number(columns[4])
     except ValueError as error:
         raise column_error(source, line, 5, str(error), RUN) from None
-    if tag == TAG.encode() and len(columns) == 6 and (b"%" in query or b"%" in item):
+    if tag == OUR_TAG and len(columns) == 6 and (b"%" in query or b"%" in item):
         query, item = _decoded(query, source, line, 1), _decoded(item, source, line, 3)
     return query, item, score
 
 
 def number(text: bytes) -> float:
     """The value of a score; infinities are allowed. Raises `ValueError` in words."""
-    words = shown(text.decode(errors="replace"))
     try:
         score = math.nan if b"_" in text else float(text)
     except ValueError:
         score = math.nan
     if math.isnan(score):
-        raise ValueError(f"score '{words}' is not a number")
+        raise ValueError(f"score '{shown(text.decode(errors='replace'))}' is not a number")
     return score
 
 

@@ -113,6 +113,13 @@ def test_a_byte_order_mark_is_no_part_of_the_first_query() -> None:
         assert in_blocks(data, 8) == in_blocks(data, 1 << 20) == [(b"q", b"d", 0.5, 1)]
 
 
+def test_lines_that_end_in_both_ways() -> None:
+    ends = [b"\r\n", b"\r\n", b"\n", b"\r\n", b"\r\n"]
+    data = b"".join(b"query%d Q0 d 1 0.5 x%s" % pair for pair in enumerate(ends))
+    for block in range(10, 120):
+        assert in_blocks(data, block) == in_blocks(data + b"query5 Q0 d 1 0.5 x", block)[:5] == plain(data)
+
+
 def test_blocks_are_bounded_by_the_block_and_not_by_the_file() -> None:
     data = b"".join(b"q%d Q0 d%d 1 0.5 x\n" % (n // 10, n) for n in range(5000))
     sizes = [len(hits.line) for hits in hits_of_queries(io.BytesIO(data), "a.run", 1 << 12)]
