@@ -16,6 +16,7 @@ from mmr.evaluate.ties import equal_to_previous, order_by_score, reordered
 from mmr.stream.compressed import is_regular, open_input
 from mmr.stream.spans import Bools, Hashes, Lookup, Spans, hashed, joint, ranges, repeated
 
+FEW = 4096
 Sets = Mapping[str, Collection[str]]
 
 
@@ -71,6 +72,7 @@ class Reading(Iterator[Judged]):
     unknown  how many of its queries have no judgements
     listed   whether it is hits, in an order of their own
     example  the id of some item that it ranks
+    familiar  whether it ranks an item that is judged, for whatever query
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Reading(Iterator[Judged]):
         self._strangers: set[bytes] = set()
         self.listed = False
         self.example: str | None = None
+        self.familiar = False
         self._blocks = self._all()
 
     @property
@@ -104,14 +107,22 @@ class Reading(Iterator[Judged]):
             )
             for rankings in found:
                 self.listed = rankings.listed
-                if self.example is None and len(rankings.items):
-                    self.example = rankings.items.take(np.array([0])).texts()[0]
+                if not self.familiar:
+                    self._look_at(rankings.items)
                 place = self._qrels.find(rankings.queries)
                 self._check_new(rankings, place)
                 if (place >= 0).any():
                     yield join.judged(rankings, place)
                 else:
                     join.check(rankings)
+
+    def _look_at(self, items: Spans) -> None:
+        """Note an item, and whether any is judged; the first few tell most of the time."""
+        if len(items) and self.example is None:
+            self.example = items[0].decode()
+        for part in (slice(0, FEW), slice(FEW, None)):
+            if not self.familiar:
+                self.familiar = bool(np.isin(hashed(items.take(part)), self._qrels.hash).any())
 
     def _check_new(self, rankings: Rankings, place: Ints) -> None:
         """Raise unless each query comes for the first time. `place` is its place in the qrels, or -1."""

@@ -114,7 +114,7 @@ def total(values: Floats, how: str) -> float:
 
 
 def _check_overlap(name: str, qrels: Qrels, table: _Table, reading: Reading) -> None:
-    """Refuse a run that is empty, is of other queries, or ranks nothing that any query has judged."""
+    """Refuse a run that is empty, is of other queries, or ranks no item that is judged for any query."""
     where = shown(name)
     if not table.queries and not reading.unknown:
         raise BadDataError(
@@ -125,10 +125,10 @@ def _check_overlap(name: str, qrels: Qrels, table: _Table, reading: Reading) -> 
             f"the judgements have none of the run's queries ({where}: {reading.unknown:,})",
             f"They name queries such as {shown(qrels.queries[0])}: are they of another collection?",
         )
-    if not table.found and reading.example is not None:
+    if not reading.familiar and reading.example is not None:
         judged = next(iter(qrels.of_query(table.queries[0])), "")
         raise BadDataError(
-            f"{where} ranks nothing that has a judgement: its items are called like {shown(reading.example)}",
+            f"{where} ranks no item that has a judgement: its items are called like {shown(reading.example)}",
             f"The judged items are called like {shown(judged)}: do both name items in one way?",
         )
 
@@ -146,13 +146,11 @@ class _Table:
         self.bounds: dict[str, list[tuple[Floats, Floats]]] = {str(measure): [] for measure in self.single}
         self.fields: dict[str, list[Any]] = {name: [] for name in fields}
         self.blocks: list[Judged] = []
-        self.found = 0
         self.kept: Sequence[bool] | None = None
 
     def add(self, block: Judged) -> None:
         """Score a block of queries."""
         self.queries.extend(block.queries)
-        self.found += len(block.rank)
         for name, column in self.fields.items():
             column.extend(block.fields.get(name) or [None] * len(block.queries))
         tied = self.ties and bool((block.last > block.first).any())

@@ -109,6 +109,10 @@ def test_a_run_of_nothing_or_of_something_else_is_refused(tmp_path, run, says):
         scored(tmp_path, run=run)
 
 
+def test_items_that_other_queries_judge_are_a_true_zero(tmp_path):
+    assert scored(tmp_path, run="q1 Q0 c 1 1 x\n").totals == {"AP": 0.0}
+
+
 def test_rankings_that_are_empty_are_a_true_zero(tmp_path):
     found = scored(tmp_path, run='{"id":"q1","hits":[]}\n', name="a.jsonl")
     assert found.totals == {"AP": 0.0}
