@@ -79,13 +79,13 @@ def models() -> str:
 
 
 def measures() -> str:
-    """The measures of mmr-eval(1) as prose, from their table."""
+    """The measures of mmr-eval(1) as prose, from their table; `rel` is explained once, under CONVENTIONS."""
     from mmr.evaluate.table import MEASURES
 
     out = []
     for row in MEASURES:
         source = f" ({row.source})" if row.source else ""
-        params = "".join(f" `{p.name}`: {p.note} ({p.range})." for p in row.params)
+        params = "".join(f" `{p.name}`: {p.note} ({p.range})." for p in row.params if p.name != "rel")
         out.append(f"`{row.form}`\n: {sentence(row.summary)}{params}{source}\n")
     return "\n".join(out)
 
@@ -95,7 +95,8 @@ def protocols() -> str:
     from mmr.evaluate.protocols.table import PROTOCOLS
 
     return "\n".join(
-        f"`{row.name}`\n: {sentence(row.summary)} Files: `{row.files}`. Figures: {row.figures}. ({row.source})\n"
+        f"`{row.name}`\n: {sentence(row.summary)} Files: `{row.files}`. Figures: {row.figures}."
+        f" ({row.source})\n"
         for row in PROTOCOLS
     )
 

@@ -87,9 +87,11 @@ def parse(text: str) -> tuple[Measure, ...]:
             problems.append(problem)
         else:
             found[str(measure)] = measure
+    if len(problems) == 1:
+        raise problems[0]
     if problems:
-        what = "\n  ".join(problem.what for problem in problems)
-        raise UsageError(what, problems[0].fix if len(problems) == 1 else LIST_COMMAND)
+        lines = [p.what if p.fix == LIST_COMMAND else f"{p.what}. {p.fix}" for p in problems]
+        raise UsageError("\n  ".join(lines), LIST_COMMAND)
     return tuple(found.values())
 
 
@@ -142,10 +144,9 @@ def _row(name: str) -> Row:
 
     names = {row.name.lower(): row.name for row in MEASURES}
     near = get_close_matches(name.lower(), names, n=1)
-    hint = f"; did you mean {names[near[0]]}?" if near else ""
-    raise UsageError(
-        f"no such measure {shown(name)!r}{hint}", f"There are {', '.join(names.values())}. {LIST_COMMAND}"
-    )
+    if near:
+        raise UsageError(f"no such measure {shown(name)!r}; did you mean {names[near[0]]}?", LIST_COMMAND)
+    raise UsageError(f"no such measure {shown(name)!r}", f"There are {', '.join(names.values())}.")
 
 
 def _cutoff(row: Row, text: str | None) -> int | None:

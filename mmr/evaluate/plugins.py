@@ -49,9 +49,9 @@ def plug_ins() -> Iterator[tuple[str, str]]:
 
 def listed() -> list[tuple[str, str]]:
     """Every measure: how it is written and one line about it, for a broken plug-in the reason."""
-    rows = [(row.form, row.summary) for row in MEASURES]
+    rows = [(row.usage, row.summary) for row in MEASURES]
     for row, problem in plugged():
-        rows.append((row, f"broken: {problem}") if isinstance(row, str) else (row.form, row.summary))
+        rows.append((row, f"broken: {problem}") if isinstance(row, str) else (row.usage, row.summary))
     return rows
 
 

@@ -60,9 +60,16 @@ class Row(NamedTuple):
     @property
     def form(self) -> str:
         """How it is written, parameters with their defaults: "nDCG(gain=linear)[@k]"."""
-        inside = ",".join(
-            f"{p.name}={p.name.upper() if p.default is None else p.default}" for p in self.params
-        )
+        return self._written([p.range if p.default is None else str(p.default) for p in self.params])
+
+    @property
+    def usage(self) -> str:
+        """How it may be written, the default of a choice first: "nDCG(gain=linear|exp2)[@k]"."""
+        shown = [p.range if p.choices or p.default is None else str(p.default) for p in self.params]
+        return self._written(shown)
+
+    def _written(self, values: list[str]) -> str:
+        inside = ",".join(f"{p.name}={value}" for p, value in zip(self.params, values, strict=True))
         cut = {"no": "", "may": "[@k]", "must": "@k"}[self.cutoff]
         return f"{self.name}{f'({inside})' if inside else ''}{cut}"
 
@@ -150,7 +157,7 @@ MEASURES: tuple[Row, ...] = (
     Row("ECE", "how far scores, read as chances, are from the share that is relevant",
         f"{HERE}.calibration:ece", (REL, Param("bins", 10, "bins of equal width over 0 to 1", 1, 1000)),
         total="pooled", needs="scores", lower_is_better=True, source="Naeini et al. 2015, Guo et al. 2017"),
-    Row("MRV", "how much the place of the item varies over an instance's queries, such as its languages",
+    Row("MRV", "how much an item's place varies over the queries that ask for it, such as languages",
         f"{HERE}.languages:mrv",
         (REL, Param("of", None, "the field of the queries that names the instance"),
          Param("form", "var", "mean variance, as the name says, or mean standard deviation, as the code has",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmr.errors import UsageError
-from mmr.evaluate.grammar import Measure, parse
+from mmr.evaluate.grammar import LIST_COMMAND, Measure, parse
 from mmr.evaluate.table import ALIASES, CUT_WITH_UNDERSCORE, MEASURES, Param
 
 NAMES = [row.name for row in MEASURES]
@@ -71,6 +71,7 @@ def test_what_is_read(text, canonical):
     ("text", "what", "fix"),
     [
         ("nDGC@10", "no such measure 'nDGC'; did you mean nDCG?", "--list-measures"),
+        ("xyzzy@10", "no such measure 'xyzzy'", "There are P, R, R_cap, hit,"),
         ("ndcg_10", "no such measure 'ndcg_10'; did you mean nDCG?", "--list-measures"),
         ("Recall@5", "papers mean different things by 'Recall'", "hit@k whether any was"),
         ("recall@5", "papers mean different things by 'recall'", "R@k is the share"),
@@ -97,7 +98,7 @@ def test_what_is_read(text, canonical):
         ("nDCG(gain=burges)@5", "nDCG(gain=burges): it must be one of linear, exp2", "gain: "),
         ("RBP(p=1)", "RBP(p=1): it must be a number from 0 to 0.9999", "chance"),
         ("RBP(p=nan)", "RBP(p=nan): it must be a number", ""),
-        ("MRV", "MRV needs of: the field of the queries that names the instance", "Write MRV(rel=1,of=OF,"),
+        ("MRV", "MRV needs of: the field of the queries that names the instance", "Write MRV(rel=1,of=WORD,"),
         ("MRV(of='')", "MRV(of=): it must be a word", ""),
         ("NumRet(rel=1)", "NumRet has no parameter 'rel'", "NumRet has none."),
     ],
@@ -112,7 +113,8 @@ def test_what_is_refused(text, what, fix):
 def test_all_that_is_wrong_is_said_at_once():
     with pytest.raises(UsageError) as caught:
         parse("nDGC@10,P@5,Rprec@3,P")
-    assert [part in caught.value.what for part in ("'nDGC'", "Rprec takes", "P needs")] == [True] * 3
+    assert [part in caught.value.what for part in ("'nDGC'", "Rprec takes", "Write P@10")] == [True] * 3
+    assert caught.value.fix == LIST_COMMAND
 
 
 @given(st.text(max_size=40))
@@ -133,6 +135,7 @@ def test_the_table_is_sound():
         function = getattr(importlib.import_module(module), name)
         assert function.__doc__ and len(function.__doc__.splitlines()) <= 20
         assert row.summary and row.source
+        assert all(param.default == param.choices[0] for param in row.params if param.choices)
         assert row.total in {"mean", "median", "median_floor", "sum", "pooled"}
         assert parse(row.form.replace("[@k]", "").replace("@k", "@1"))[0].row is row
 
@@ -141,7 +144,9 @@ def test_forms_and_ranges():
     rows = {row.name: row for row in MEASURES}
     assert rows["nDCG"].form == "nDCG(gain=linear)[@k]"
     assert rows["R"].form == "R(rel=1)@k"
-    assert rows["NumRet"].form == "NumRet"
+    assert rows["nDCG"].usage == "nDCG(gain=linear|exp2)[@k]"
+    assert rows["MRV"].usage == "MRV(rel=1,of=WORD,form=var|std)"
+    assert rows["NumRet"].usage == rows["NumRet"].form == "NumRet"
     assert [param.range for param in rows["RBP"].params] == [
         "1 and more", "0 to 0.9999", "binary|graded", "0 and more",
     ]  # fmt: skip
