@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -302,4 +303,13 @@ def _rendered(panels: Sequence[Panel], names: Sequence[str], kind: str) -> bytes
         buffer = io.BytesIO()
         dates = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
         figure.savefig(buffer, format=kind, metadata=dates[kind])
-    return buffer.getvalue()
+    return _clips_numbered(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+
+
+def _clips_numbered(picture: bytes) -> bytes:
+    """Name an SVG's clip paths by their order: matplotlib's names depend on where objects lie in memory."""
+    names = dict.fromkeys(re.findall(rb"url\(#(p[0-9a-f]{10})\)", picture))
+    for number, name in enumerate(names):
+        picture = picture.replace(b"#" + name, b"#clip%d" % number)
+        picture = picture.replace(b'id="' + name, b'id="clip%d' % number)
+    return picture
