@@ -111,7 +111,7 @@ def _published(task: Task, path: str, run: str, asked: Asked, report: Report) ->
         found = score(path, qrels, measures, _conventions(fitted), ["model"], advance, name)
     labels = {name: [values.get(query) for query in found.queries] for name, values in fitted.fields.items()}
     scored = replace(found, fields={**found.fields, **labels})
-    scoring.say_what_it_rests_on(scored, _conventions(fitted), report)
+    scoring.say_what_it_rests_on(scored, _measures(fitted), _conventions(fitted), report)
     if said := fitted.shortfall(scored):
         report.note(f"{said}.")
     seed = asked.seed if asked.ci else None

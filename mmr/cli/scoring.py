@@ -40,9 +40,7 @@ def measure(asked: Asked, report: Report) -> int:
     measures = _together(parse(asked.measures or MEASURES), [one.measure for one in assertions])
     qrels = read_qrels(asked.files[0])
     conventions = _conventions(asked)
-    scored = [
-        _scored(run, qrels, drawn(measures, asked), conventions, asked, report) for run in asked.files[1:]
-    ]
+    scored = [_scored(run, qrels, measures, conventions, asked, report) for run in asked.files[1:]]
     seed = asked.seed if asked.ci else None
     plain = (one for run in scored for one in overall(run, measures, conventions, seed))
     finish(details(scored, measures, asked, report) or plain, scored, measures, asked)
@@ -95,16 +93,18 @@ def _scored(
 
     fields = [asked.group_by] if asked.group_by else []
     with report.progress("queries", len(qrels)) as advance:
-        scored = score(run, qrels, measures, conventions, ["model", *fields], advance)
-    say_what_it_rests_on(scored, conventions, report)
+        scored = score(run, qrels, drawn(measures, asked), conventions, ["model", *fields], advance)
+    say_what_it_rests_on(scored, measures, conventions, report)
     return scored
 
 
-def say_what_it_rests_on(scored: Scored, conventions: Conventions, report: Report) -> None:
+def say_what_it_rests_on(
+    scored: Scored, measures: Sequence[Measure], conventions: Conventions, report: Report
+) -> None:
     """Say how many queries were scored, how far equal scores could move a figure, and what looks wrong."""
     from mmr.evaluate.figures import counts_line, ties_lines
 
-    for line in (counts_line(scored, conventions.over), *ties_lines(scored), *scored.warnings):
+    for line in (counts_line(scored, conventions.over), *ties_lines(scored, measures), *scored.warnings):
         report.note(line)
 
 

@@ -41,6 +41,11 @@ about "Ask many things at once, and look at the answers"
 run "printf '{\"text\":\"%s\"}\\n' $asked >ask.jsonl"
 run "mmr query pics.mmr --from ask.jsonl | mmr show --html gallery.html"
 
+if [ -z "$pictures" ]; then
+  about "How good is it? 537 questions whose answers are known, with 95 % intervals"
+  run "mmr query pics.mmr --from queries.jsonl -k 50 | mmr eval qrels.tsv - -m 'hit@1,hit@10,nDCG@10' --ci --format table"
+fi
+
 about "Every night: only what changed is embedded, what is gone goes"
 run "mmr embed $folder/ --skip-indexed pics.mmr | mmr index pics.mmr --sync"
 

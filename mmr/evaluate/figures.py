@@ -144,12 +144,13 @@ def counts_line(scored: Scored, over: str) -> str:
     return f"{scored.name}: {'; '.join(parts)}."
 
 
-def ties_lines(scored: Scored) -> Iterator[str]:
+def ties_lines(scored: Scored, measures: Sequence[Measure]) -> Iterator[str]:
     """Say how far the order of equal scores could move a figure, where four decimals show it."""
-    for measure, (worst, best) in scored.ties.items():
+    for name in map(str, measures):
+        worst, best = scored.ties.get(name, (0.0, 0.0))
         if f"{worst:.4f}" != f"{best:.4f}":
-            value = scored.totals[measure]
-            yield (f"{scored.name}: {measure} is {value:.4f}; equal scores in another order: {worst:.4f} to "
+            value = scored.totals[name]
+            yield (f"{scored.name}: {name} is {value:.4f}; equal scores in another order: {worst:.4f} to "
                    f"{best:.4f} (--ties).")  # fmt: skip
 
 
