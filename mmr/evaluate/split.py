@@ -116,19 +116,26 @@ def split(
             f"no query is {where} at a similarity of {least:.6g}: the {what} is {end:.6g}",
             "Choose another with --similarity.",
         )
-    sides = [
+    sides = between(scored, measures, np.flatnonzero(near).tolist(), np.flatnonzero(far).tolist(), seed)
+    return Split(least, sides, int(np.count_nonzero(~known)))
+
+
+def between(
+    scored: Scored, measures: Sequence[Measure], near: Sequence[int], far: Sequence[int], seed: int = 0
+) -> list[Side]:
+    """Set two groups of different queries against each other, by their places in `scored.queries`.
+
+    Pooled measures have no value a query and are left out.
+    """
+    return [
         _side(str(measure), scored.values[str(measure)], measure.row.total, near, far, seed)
         for measure in measures
         if str(measure) in scored.values
     ]
-    return Split(least, sides, int(np.count_nonzero(~known)))
 
 
-def _side(
-    measure: str, values: Floats, how: str, near: NDArray[np.bool_], far: NDArray[np.bool_], seed: int
-) -> Side:
-    defined = ~np.isnan(values)
-    close, away = values[near & defined], values[far & defined]
+def _side(measure: str, values: Floats, how: str, near: Sequence[int], far: Sequence[int], seed: int) -> Side:
+    close, away = (side[~np.isnan(side)] for side in (values[list(near)], values[list(far)]))
     inside, outside = total(close, how), total(away, how)
     low, high = np.nan, np.nan
     if how in STATISTICS:

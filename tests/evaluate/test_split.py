@@ -12,7 +12,7 @@ from mmr.evaluate import split as module
 from mmr.evaluate.doubt import unpaired_interval
 from mmr.evaluate.grammar import parse
 from mmr.evaluate.scored import Counts, Scored
-from mmr.evaluate.split import similarities, split
+from mmr.evaluate.split import between, similarities, split
 
 MEASURES = parse("AP,MedR,NumRet")
 
@@ -63,6 +63,12 @@ def test_the_median_splits_and_the_gap_has_an_interval():
     assert (medr.near, medr.far, medr.gap) == (3, 3, 0)
     assert (ret.near, ret.far) == (30, 20)
     assert math.isnan(ret.low)
+
+
+def test_two_groups_named_by_hand():
+    (one,) = between(scored([0.9, 0.1, 0.7, 0.2]), parse("AP"), [0, 2], [1, 3])
+    assert one[:5] == ("AP", pytest.approx(0.8), pytest.approx(0.15), 2, 2)
+    assert one.low <= one.gap <= one.high
 
 
 def test_queries_without_a_vector_or_a_value_are_left_out():
