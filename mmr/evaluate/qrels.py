@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
+from operator import lt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmr.errors import BadDataError, shown
 from mmr.evaluate.judged import Ints
+from mmr.stream.compressed import open_input
+from mmr.stream.qrels import Judgements, parse_json, parse_lines
 from mmr.stream.spans import Hashes, Lookup, Spans, changes, hashed, joint, repeated
+from mmr.stream.text import BOM
 
 Rels = NDArray[np.int32]
 
@@ -79,9 +84,12 @@ def gathered(queries: Spans, items: Spans, rel: Rels, twice: Callable[[int, int]
     """
     groups = changes(queries)
     names = queries.take(groups).strings()
-    ascending = sorted(set(names))
-    place = {name: number for number, name in enumerate(ascending)}
-    numbers = np.fromiter((place[name] for name in names), np.int64, len(names))
+    if all(map(lt, names, islice(names, 1, None))):
+        ascending, numbers = names, np.arange(len(names))
+    else:
+        ascending = sorted(set(names))
+        place = {name: number for number, name in enumerate(ascending)}
+        numbers = np.fromiter((place[name] for name in names), np.int64, len(names))
     query = np.repeat(numbers, np.diff(np.append(groups, len(queries))))
     hashes = hashed(items)
     again = repeated(items, joint(hashes, query))
@@ -98,7 +106,7 @@ def _order(query: Ints, rel: Rels) -> Ints | slice:
     step = np.diff(query)
     if bool((step >= 0).all()) and bool(((step > 0) | (rel[1:] <= rel[:-1])).all()):
         return slice(None)
-    return np.lexsort((-rel.astype(np.int64), query))
+    return np.argsort((query << 33) - rel, kind="stable")
 
 
 def _impossible(place: int, before: int) -> BadDataError:
@@ -117,13 +125,8 @@ def read_qrels(path: str) -> Qrels:
     Lines that start with `#` and blank ones are passed over. Raises `BadDataError` naming line and column for
     anything else, for a pair judged twice, and for a file without judgements.
     """
-    from mmr.stream.compressed import open_input
-    from mmr.stream.qrels import Judgements, parse_json, parse_lines
-
-    with open_input(path) as file:
-        data = file.read().removeprefix(b"\xef\xbb\xbf")
     source = "stdin" if path == "-" else shown(path)
-    found: Judgements = (parse_json if data.lstrip()[:1] == b"{" else parse_lines)(data, source)
+    found = _parsed(path, source)
 
     def twice(place: int, before: int) -> BadDataError:
         query, item = shown(found.query[place].decode()), shown(found.item[place].decode())
@@ -134,3 +137,10 @@ def read_qrels(path: str) -> Qrels:
             f"{source} holds no judgements", "Are runs and judgements swapped, or is it cut off?"
         )
     return gathered(found.query, found.item, found.rel, twice)
+
+
+def _parsed(path: str, source: str) -> Judgements:
+    """The judgements of a file in its order."""
+    with open_input(path) as file:
+        data = file.read().removeprefix(BOM)
+    return (parse_json if data.lstrip()[:1] == b"{" else parse_lines)(data, source)

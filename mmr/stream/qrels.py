@@ -16,6 +16,7 @@ from mmr.stream.spans import PAD, Ints, Spans
 from mmr.stream.trec_lines import LARGEST, column_error, numbered, utf8, whole
 from mmr.stream.trec_scan import columns
 
+BLOCK = 1 << 22  # bytes that are read at a time
 FORMS = "Judgements are lines of query, 0, item, judgement, or BEIR's query, item, judgement between tabs."
 QUERY_NAMES = frozenset({b"query-id", b"query_id", b"queryid", b"qid", b"query", b"topic"})
 REL_NAMES = frozenset({b"score", b"rel", b"relevance", b"label", b"judgement", b"judgment"})
@@ -68,38 +69,72 @@ M_BEIR = Layout(False, 5, 2, 3, positive=True)
 
 def parse_lines(data: bytes, source: str) -> Judgements:
     """Read lines of columns. Raises `BadDataError` naming line and column."""
-    lines = ((number, text.rstrip(b"\r")) for number, _, text in numbered(data, 1) if text[:1] != b"#")
-    first = next(lines, None)
+    first = next((line for line in numbered(data, 1) if line[2][:1] != b"#"), None)
     if first is None:
         nothing = Spans.of([])
         return Judgements(source, nothing, nothing, np.empty(0, np.int32), np.empty(0, np.int64), 1)
-    layout, header = layout_of(first[1])
-    fast = _scanned(data, source, layout) if not header else None
-    if fast is not None:
-        return fast
+    number, offset, text = first
+    layout, header = layout_of(text.rstrip(b"\r"))
+    if header:
+        number, offset = number + 1, offset + len(text) + 1
+    parts = []
+    while offset < len(data):
+        end = data.rfind(b"\n", offset, offset + BLOCK) + 1 or data.find(b"\n", offset) + 1 or len(data)
+        piece = data[offset:end]
+        parts.append(_scanned(piece, source, layout, number) or _plain(piece, source, layout, number))
+        number, offset = number + piece.count(b"\n"), end
+    return _joined(source, parts, layout)
+
+
+def _joined(source: str, parts: list[Judgements], layout: Layout) -> Judgements:
+    """The judgements of all parts, whose queries and items share a buffer in each, in one buffer."""
+    buffers = [part.query.buffer for part in parts]
+    shifts = np.cumsum([0, *map(len, buffers)])[: len(buffers)].tolist()
+    buffer = np.concatenate([*buffers, np.zeros(PAD, np.uint8)])
+
+    def moved(column: list[Ints]) -> Ints:
+        moves = (places + shift for places, shift in zip(column, shifts, strict=True))
+        return np.concatenate([np.empty(0, np.int64), *moves])
+
+    query = Spans(
+        buffer, moved([part.query.start for part in parts]), moved([part.query.end for part in parts])
+    )
+    item = Spans(buffer, moved([part.item.start for part in parts]), moved([part.item.end for part in parts]))
+    rel = np.concatenate([np.empty(0, np.int32), *(part.rel for part in parts)])
+    line = np.concatenate([np.empty(0, np.int64), *(part.line for part in parts)])
+    return Judgements(source, query, item, rel, line, layout.item + 1)
+
+
+def _plain(data: bytes, source: str, layout: Layout, line: int) -> Judgements:
+    """Lines, one by one."""
     queries, items, rels, numbers = list[bytes](), list[bytes](), list[int](), list[int]()
-    for number, text in lines if header else _chain(first, lines):
-        query, item, rel = _judgement(text, layout, source, number)
-        if layout.positive and rel <= 0:
+    for number, _, text in numbered(data, line):
+        if text[:1] == b"#":
             continue
+        query, item, rel = _judgement(text.rstrip(b"\r"), layout, source, number)
         queries.append(query)
         items.append(item)
         rels.append(rel)
         numbers.append(number)
-    return Judgements(
-        source, Spans.of(queries), Spans.of(items), np.array(rels, np.int32), np.array(numbers, np.int64),
-        layout.item + 1,
+    both, count = Spans.of(queries + items), len(queries)
+    found = Judgements(
+        source, both.take(slice(count)), both.take(slice(count, None)), np.array(rels, np.int32),
+        np.array(numbers, np.int64), layout.item + 1,
     )  # fmt: skip
+    return _kept(found, layout)
 
 
-def _scanned(data: bytes, source: str, layout: Layout) -> Judgements | None:
+def _scanned(data: bytes, source: str, layout: Layout, line: int) -> Judgements | None:
     """All lines at once; None where one of them needs to be read by itself.
 
     Between tabs alone ids may hold blanks, which the scan takes for columns too many.
     """
+    if data[:1] == b"#" or b"\n#" in data:
+        return None
+    data = data.replace(b"\r\n", b"\n")
     buffer = np.frombuffer(data + b"\n" * PAD, np.uint8)
     found = columns(buffer, len(data), layout.columns)
-    if found is None or layout.positive or buffer[0] == ord("#") or b"\n#" in data:
+    if found is None:
         return None
     start, ends = found
     if layout.tabs and (buffer[ends[:, :-1]] != ord("\t")).any():
@@ -109,13 +144,18 @@ def _scanned(data: bytes, source: str, layout: Layout) -> Judgements | None:
         return None
     query = Spans(buffer, start, ends[:, 0])
     item = Spans(buffer, ends[:, layout.item - 1] + 1, ends[:, layout.item])
-    lines = np.arange(1, len(start) + 1)
-    return Judgements(source, query, item, rel.astype(np.int32), lines, layout.item + 1)
+    lines = np.arange(line, line + len(start))
+    return _kept(Judgements(source, query, item, rel.astype(np.int32), lines, layout.item + 1), layout)
 
 
-def _chain(first: tuple[int, bytes], lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    yield first
-    yield from lines
+def _kept(found: Judgements, layout: Layout) -> Judgements:
+    """Those that count in this layout."""
+    if not layout.positive:
+        return found
+    keep = found.rel > 0
+    return found._replace(
+        query=found.query.take(keep), item=found.item.take(keep), rel=found.rel[keep], line=found.line[keep]
+    )
 
 
 def layout_of(line: bytes) -> tuple[Layout, bool]:
