@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -240,7 +240,7 @@ def wilcoxon(d: Floats, *, zeros: str = "wilcox", method: str = "auto") -> Outco
             "normal" the approximation without continuity correction. "auto" is exact up to 50 pairs without
             ties, flips up to 13 pairs with ties or Pratt's zeros, and normal beyond.
     """
-    from scipy.stats import PermutationMethod, wilcoxon
+    from scipy.stats import rankdata, wilcoxon
 
     ranked = d if zeros == "pratt" else d[d != 0]
     size = np.abs(ranked)
@@ -250,13 +250,12 @@ def wilcoxon(d: Floats, *, zeros: str = "wilcox", method: str = "auto") -> Outco
         tied = len(np.unique(size)) < len(size) or not size.all()
         exact = len(size) <= (FLIPPED_RANKS if tied else EXACT_RANKS)
         method = ("flips" if tied else "exact") if exact else "normal"
-    ways: dict[str, tuple[Any, str]] = {
-        "exact": ("exact", "exact"),
-        "flips": (PermutationMethod(n_resamples=1 << FLIPPED_RANKS), "all flips of the signs"),
-        "normal": ("approx", "normal approximation"),
-    }
-    way, how = ways[method]
-    found = wilcoxon(ranked, zero_method=zeros, method=way)
+    if method == "flips":
+        ranks = np.sign(ranked) * rankdata(size)
+        less = min(float(ranks[ranks > 0].sum()), -float(ranks[ranks < 0].sum()))
+        return Outcome(randomization(ranks).p, less, f"all flips of the signs, zeros: {zeros}")
+    found = wilcoxon(ranked, zero_method=zeros, method="exact" if method == "exact" else "approx")
+    how = "exact" if method == "exact" else "normal approximation"
     return Outcome(float(found.pvalue), float(found.statistic), f"{how}, zeros: {zeros}")
 
 
