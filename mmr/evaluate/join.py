@@ -317,11 +317,12 @@ def _pool(qrels: Qrels, place: Ints) -> tuple[Ints, Ints]:
 
 
 def empty_block(qrels: Qrels, queries: Sequence[str]) -> Judged:
-    """Queries of the judgements without any ranking."""
+    """Queries of the judgements without any ranking, of the whole gallery or of their own candidates."""
     place = qrels.find(Spans.of(query.encode() for query in queries))
     pool_start, pool = _pool(qrels, place)
     none, zeros = np.empty(0, np.int64), np.zeros(len(queries), np.int64)
     bounds = np.zeros(len(queries) + 1, np.int64)
-    return Judged(
+    block = Judged(
         queries, bounds, none, none, none, none, zeros, pool_start, pool, bounds, np.empty(0, np.float64)
     )
+    return replace(block, among=block)

@@ -18,6 +18,7 @@ SUBSET = "/subset"
 DEPTH, SUBSET_DEPTH = 50, 3
 FULL = ("hit@1", "hit@5", "hit@10", "hit@50")
 WITHIN = {"hit@1": "R_subset@1", "hit@2": "R_subset@2", "hit@3": "R_subset@3"}
+ALL = "R_subset@5"  # 1 where the ranking holds the target at all
 BOTH = ("hit@1", "hit@2", "hit@3", "hit@5", "hit@10", "hit@50")
 
 
@@ -49,7 +50,7 @@ def read(paths: Sequence[str], options: Options) -> Task:
     """
     pairs: dict[str, Pair] = {}
     split: dict[str, str] = {}
-    for path in expanded(paths, ("cap.rc2.*.json", "split.rc2.*.json")):
+    for path in expanded(paths, ("cap.rc2.val.json", "split.rc2.val.json")):
         data = load_json(path)
         if isinstance(data, dict) and data and all(isinstance(value, str) for value in data.values()):
             split.update(data)
@@ -93,12 +94,13 @@ def _task(pairs: list[Pair], split: dict[str, str], options: Options, parts: fro
         + ("subset from the whole ranking, a lower bound where it was cut short; " if cut else "")
         + "hit@k of the one target; Avg = (hit@5 + R_subset@1) / 2",
         qrels=qrels,
-        measures=(*FULL, *WITHIN.values()) if cut else BOTH,
+        measures=(*FULL, *WITHIN.values(), ALL) if cut else BOTH,
         figures=lambda scored: _figures(scored, part, cut),
         queries=lambda: _queries(pairs, split, options),
         part=part,
         removed={pair.id + suffix: (pair.reference,) for pair in pairs for suffix in ("", SUBSET)},
         among=candidates,
+        short=(lambda scored: scored.values[ALL] == 0) if cut else None,
         renamed=stem,
         narrow=lambda there: _task(pairs, split, options, there),
         submission=lambda path, rankings: _submission(path, rankings, pairs, split),

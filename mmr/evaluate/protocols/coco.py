@@ -9,7 +9,7 @@ from mmr.errors import BadDataError, UsageError, shown
 from mmr.evaluate.protocols.captions import Captioned, captioned, check_distinct, is_captions
 from mmr.evaluate.protocols.files import expanded, load_json, unknown_file
 from mmr.evaluate.protocols.names import Pictures, kind_and_number, number
-from mmr.evaluate.protocols.task import Figure, Options, Query, Task, by_part, mean, means, places_of
+from mmr.evaluate.protocols.task import Figure, Options, Query, Task, by_part, mean, means, places_of, shallow
 from mmr.evaluate.scored import Scored
 from mmr.stream.records import normal_path
 
@@ -18,10 +18,6 @@ KINDS = {TO_IMAGE: ("caption", "image"), TO_TEXT: ("image", "caption")}
 HITS = ("hit@1", "hit@5", "hit@10")
 MAPPED = (*HITS, "Rprec", "AP_R")
 FOLDS = 5
-FILES = (
-    "dataset_coco.json", "dataset_flickr30k.json", "coco*test*.json*", "flickr30k*test*.json*",
-    "*caption_to_image.json", "*image_to_caption.json",
-)  # fmt: skip
 BOTH_GALLERIES = "text -> image and image -> text, first five captions; hit@k of any relevant item"
 
 
@@ -59,7 +55,7 @@ def one_thousand(paths: Sequence[str], options: Options) -> Task:
         qrels=qrels, measures=(*HITS, "NumRet"), part=part, fields={"direction": part, "fold": fold},
         figures=lambda scored: _fold_figures(scored, part, fold),
         queries=lambda: _queries(pictures, options, fold),
-        among=among, only=True, depth=10, renamed=kind_and_number,
+        among=among, only=True, short=shallow(10, among, "hit@10"), renamed=kind_and_number,
     )  # fmt: skip
 
 
@@ -72,7 +68,9 @@ def _read(paths: Sequence[str], protocol: str) -> tuple[list[Captioned], dict[st
     """
     pictures: list[Captioned] = []
     maps: dict[str, dict[str, Any]] = {}
-    for path in expanded(paths, FILES):
+    for path in expanded(
+        paths, ("dataset_flickr30k.json" if protocol == "flickr30k" else "dataset_coco.json",)
+    ):
         data = load_json(path)
         if is_captions(data):
             pictures += captioned(path, data)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mmr.errors import BadDataError, shown
 from mmr.evaluate.protocols.files import expanded, field, load_json, placed, put, texts, unknown_file
 from mmr.evaluate.protocols.names import Pictures, stem
-from mmr.evaluate.protocols.task import Figure, Options, Query, Task, across, by_part
+from mmr.evaluate.protocols.task import Figure, Options, Query, Task, across, by_part, shallow
 from mmr.evaluate.scored import Scored
 
 CATEGORY = re.compile(r"dress|shirt|toptee")
@@ -109,7 +109,7 @@ def _task(changes: list[Change], galleries: Mapping[str, set[str]], gallery: str
         queries=lambda: _queries(changes, options),
         removed=removed,
         among=among,
-        only=True, depth=50 if part.keys() <= among.keys() else 0, renamed=stem,
+        only=True, short=shallow(50, among, "hit@50") if part.keys() <= among.keys() else None, renamed=stem,
     )  # fmt: skip
 
 

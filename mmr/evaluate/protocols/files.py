@@ -95,6 +95,8 @@ def load_table(path: str) -> list[dict[str, str]]:
 def expanded(paths: Sequence[str], names: Sequence[str]) -> list[str]:
     """The files that were named; of a folder those whose name fits one of the globs, also with `.gz`.
 
+    A folder often holds several splits: the globs are those of the one that papers report.
+
     Raises `MissingInputError` for a name that does not exist and a folder that holds none of them.
     """
     found: list[str] = []

@@ -13,7 +13,7 @@ from mmr.evaluate.protocols.task import Options, Query, Task, means
 FULL = ("AP(norm=min)@50", "nDCG@50", "RR@50")
 RERANK = ("AP", "nDCG", "RR")
 GROUPS = ("supercategory", "category", "iconic_group")
-FILES = ("inquire_queries_*.csv", "inquire_annotations.csv", "*rerank*.csv", "*rerank*.jsonl")
+FILES = ("inquire_queries_test.csv", "inquire_annotations.csv", "*rerank*.csv", "*rerank*.jsonl")
 TRUE, FALSE = frozenset(("1", "true", "True")), frozenset(("0", "false", "False"))
 
 Table = list[tuple[str, Mapping[str, Any]]]

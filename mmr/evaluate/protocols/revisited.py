@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 from mmr.errors import BadDataError, shown
 from mmr.evaluate.protocols.files import expanded, field, load_bytes, numbers, parse_json, texts
 from mmr.evaluate.protocols.names import Pictures, stem
-from mmr.evaluate.protocols.task import Options, Query, Task, means
+from mmr.evaluate.protocols.task import Options, Query, Task, means, shallow
 
 MEASURES = ("AP(norm=trapezoid)", "mP@1", "mP@5", "mP@10")
 # What is right and what is junk, in each setup.
@@ -54,14 +54,14 @@ def read(setup: str, paths: Sequence[str], options: Options) -> Task:
         if right:
             qrels[building.name] = {**junk, **right}
     without = len(buildings) - len(qrels)
-    gallery = frozenset(names)
+    among = dict.fromkeys(qrels, frozenset(names))
     return Task(
         said=f"gallery: the {len(names):,} listed pictures; positive: {' and '.join(good)}, junk:"
         f" {' and '.join(bad)}; junk takes no place; AP(norm=trapezoid) (mAP) and mP@1, 5, 10"
         + (f"; {without} queries without positives are left out" if without else ""),
         qrels=qrels, measures=(*MEASURES, "NumRet"), figures=lambda scored: means(scored, MEASURES),
         queries=lambda: _queries(buildings, options),
-        among=dict.fromkeys(qrels, gallery), only=True, depth=len(names), renamed=stem,
+        among=among, only=True, short=shallow(len(names), among), renamed=stem,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmr.evaluate.judged import Floats
 from mmr.evaluate.protocols.names import same
@@ -56,8 +57,7 @@ class Task:
     fields    name -> query -> value (or a list of values), for breakdowns
     removed   query -> items that are taken out of its ranking
     among     query -> items that alone count; `only`: for every measure, not just R_subset
-    depth     how many items of its gallery (`among`, of every query) a ranking must hold for the figures to
-              be exact, 0 for any; then `measures` has NumRet
+    short     which queries have rankings that were cut too short for their figures to be exact
     ties, over  as the benchmark's own tool has them; None is `mmr eval`'s own order
     renamed   turns the id of a hit into the benchmark's
     narrow    the same task of some parts only
@@ -75,7 +75,7 @@ class Task:
     removed: Mapping[str, Collection[str]] | None = None
     among: Mapping[str, Collection[str]] | None = None
     only: bool = False
-    depth: int = 0
+    short: Callable[[Scored], NDArray[np.bool_]] | None = None
     ties: str | None = None
     over: str = "qrels"
     renamed: Callable[[str], str] = same
@@ -102,25 +102,17 @@ class Task:
         return replace(smaller, said=f"{smaller.said}; not in this run: {', '.join(absent)}")
 
     def shortfall(self, scored: Scored) -> str:
-        """Say how many rankings were cut too short to be sure of their figures; "" where none was.
-
-        A ranking that holds a relevant item among the first `depth` is long enough for hit@depth.
-        """
-        if not self.depth or not self.among:
+        """Say how many rankings were cut too short to be sure of their figures; "" where none was."""
+        if self.short is None:
             return ""
-        retrieved = scored.values["NumRet"]
-        sizes = np.fromiter((len(self.among.get(query, ())) for query in scored.queries), np.int64)
-        short = retrieved < np.minimum(self.depth, sizes)
-        if f"hit@{self.depth}" in scored.values:
-            short &= scored.values[f"hit@{self.depth}"] == 0
         missing = scored.counts.missing if self.over == "qrels" else 0
-        count = int(short.sum()) - missing
+        count = int(self.short(scored).sum()) - missing
         if count <= 0:
             return ""
         hold = "ranking holds" if count == 1 else "rankings hold"
         return (
-            f"{count:,} {hold} fewer than {self.depth:,} items of the query's gallery, so the figures are"
-            " lower bounds: search deeper (-k), or that gallery alone"
+            f"{count:,} {hold} too little of the query's gallery, so the figures are lower bounds:"
+            " search deeper (-k), or that gallery alone"
         )
 
     def _without(self, there: frozenset[str]) -> Task:
@@ -181,6 +173,22 @@ def across(figures: Sequence[Figure], part: str = "mean") -> list[Figure]:
     for figure in figures:
         values.setdefault(figure.measure, []).append(figure.value)
     return [Figure(part, measure, mean(found)) for measure, found in values.items()]
+
+
+def shallow(
+    depth: int, among: Mapping[str, Collection[str]], hit: str = ""
+) -> Callable[[Scored], NDArray[np.bool_]]:  # fmt: skip
+    """Tell rankings that hold fewer than `depth` items of the query's gallery, and not all of it.
+
+    hit  a measure of one relevant item that was found: then the ranking is long enough. NumRet is scored too
+    """
+
+    def short(scored: Scored) -> NDArray[np.bool_]:
+        sizes = np.fromiter((len(among[query]) for query in scored.queries), np.int64)
+        few = scored.values["NumRet"] < np.minimum(depth, sizes)
+        return few & (scored.values[hit] == 0) if hit else few
+
+    return short
 
 
 def beside(path: str, word: str) -> str:

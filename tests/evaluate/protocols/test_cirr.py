@@ -134,7 +134,10 @@ def test_files_are_told_apart_also_gzipped_and_in_a_folder(tmp_path):
             gzip.open(tmp_path / f"{name.rpartition('/')[2]}.gz", "wb") as target,
         ):
             shutil.copyfileobj(source, target)
+    (tmp_path / "cap.rc2.test1.json").write_text("a folder means the split that is reported")
     assert len(read("cirr", [str(tmp_path)], Options()).qrels) == 6
+    with pytest.raises(MissingInputError, match=r"holds none of dataset_coco\.json"):
+        read("coco-5k", [str(tmp_path)], Options())
 
 
 @pytest.mark.parametrize(("content", "says"), [

@@ -132,6 +132,12 @@ def test_lists_of_captions():
     assert next(r for r in blip.queries() if r["id"] == "image/7")["image"] == PICTURE.format(7)
 
 
+def test_a_folder_is_the_benchmarks_own_file():
+    assert read("flickr30k", [str(FILES)], Options()).qrels.keys() == {
+        "caption/5", "caption/6", "caption/7", "image/1007129816", "image/1009434119"}  # fmt: skip
+    assert read("coco-5k", [str(FILES)], Options()).qrels == read("coco-5k", [COCO], Options()).qrels
+
+
 def test_flickr():
     task = read("flickr30k", [str(FILES / "dataset_flickr30k.json")], Options())
     assert task.qrels["caption/7"] == {"image/1009434119": 1}

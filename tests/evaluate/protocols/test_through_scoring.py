@@ -106,12 +106,16 @@ def test_parts_that_the_run_leaves_out(name, tmp_path):
     # The target of dress/0 is found; dress/1 has one of three; shirt/0 is missing.
     ("fashioniq-union", {"dress/0": ["B00AAAAAA2"], "dress/1": ["B00AAAAAA2"]}, 1),
     ("fashioniq", {"dress/0": ["B00AAAAAA2"], "dress/1": ["B00AAAAAA2"], "shirt/0": ["x"]}, 0),
-    ("cirr", {"7": ["dev-1-1-img1"]}, 0),
+    # Without subset queries, 7 finds its target, 9 does not and may have lost it.
+    ("cirr", {"7": ["dev-1-1-img1"], "9": ["dev-1-1-img1"]}, 1),
+    ("cirr", {"7": ["dev-1-1-img1"], "7/subset": ["dev-2-0-img0"]}, 0),
 ])  # fmt: skip
 def test_rankings_cut_too_short_are_counted(name, hits, count, tmp_path):
     task = task_of(name)
-    said = task.shortfall(scored(task, write(tmp_path / "hits.jsonl", hits)))
-    assert said.startswith(f"{count} ranking holds fewer than") if count else said == ""
+    path = write(tmp_path / "hits.jsonl", hits)
+    fitted = task.fitted(asked(str(path))) if name == "cirr" else task
+    said = fitted.shortfall(scored(fitted, path))
+    assert said.startswith(f"{count} ranking holds too little") if count else said == ""
 
 
 def test_the_reference_of_fashioniq(tmp_path):
