@@ -20,9 +20,8 @@ from .weights import Weights, shipped
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .pictures import PictureTower
+    from .pictures import PictureTower, Prepared
 
-Pixels = npt.NDArray[np.uint8]
 FloatMatrix = npt.NDArray[np.float32]
 WEIGHTS, VOCABULARY = "weights.safetensors", "vocabulary.txt"
 
@@ -55,20 +54,31 @@ class Builtin:
         """Encode PIL pictures of any size and mode: (n,) → (n, dim) float32 unit rows."""
         return self.encode_prepared([self.prepare(image) for image in images])
 
-    def prepare(self, image: Image.Image) -> Pixels:
-        """Put one picture on white and squeeze it to (128, 128, 3) uint8; safe in many threads."""
-        from .pictures import prepare
+    def encode_tokens(self, images: list[Image.Image]) -> FloatMatrix:
+        """Encode the 16 patches of PIL pictures: (n,) → (n, 16, dim) float32 unit rows.
 
-        return prepare(image)
+        Patches are four rows of four, from the upper left. They lie in the space of the texts, and each
+        sees beyond its own edges.
+        """
+        return self._tower().tokens([self.prepare(image) for image in images])
 
-    def encode_prepared(self, prepared: Sequence[Pixels]) -> FloatMatrix:
+    def prepare(self, image: Image.Image) -> Prepared:
+        """Put one picture on white and squeeze it to two squares; safe in many threads."""
+        from .pictures import photo_settings, prepare
+
+        return prepare(image, photo_settings(self._weights)[0])
+
+    def encode_prepared(self, prepared: Sequence[Prepared]) -> FloatMatrix:
         """Encode what `prepare` gave: (n,) → (n, dim) float32 unit rows."""
+        return self._tower().encode(prepared)
+
+    def _tower(self) -> PictureTower:
         with self._lock:
             if self._pictures is None:
                 from .pictures import PictureTower
 
                 self._pictures = PictureTower(self._weights, self._threads)
-        return self._pictures.encode(prepared)
+        return self._pictures
 
 
 def load(spec: str = "builtin", threads: int | None = None) -> Builtin:

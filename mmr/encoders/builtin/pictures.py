@@ -2,14 +2,15 @@
 
 A photograph's vector is the drawing network's, plus the mean of class-name vectors weighted by
 their probabilities (ConSE: Norouzi et al., 2013). A gate on early features says how much of it.
+Photographs are seen a second time, larger.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,19 +28,38 @@ Pixels = npt.NDArray[np.uint8]
 CHUNK = 8  # pictures a task: more make no matrix product faster, fewer make them slower
 TEMPERATURE = 2.0
 CLASSES = 50
-PHOTO_SHARE = 1.5
+SETTINGS = (float(SIDE), 1.5)  # of weights that say nothing: side of photographs, weight of their classes
 
 
-def prepare(picture: Image.Image) -> Pixels:
-    """Put one picture of any size and mode on white and squeeze it: → (128, 128, 3) uint8."""
+class Prepared(NamedTuple):
+    """A picture on white, squeezed to two squares: (128, 128, 3) and (side, side, 3) uint8."""
+
+    small: Pixels
+    large: Pixels
+
+
+def prepare(picture: Image.Image, side: int) -> Prepared:
+    """Put one picture of any size and mode on white and squeeze it; `side` is that of photographs."""
     from PIL import Image
 
     if picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, picture)
-    small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return np.asarray(small)
+    picture = picture.convert("RGB")
+    sides = {SIDE, side}
+    squares = {
+        each: np.asarray(picture.resize((each, each), Image.Resampling.BICUBIC, reducing_gap=3.0))
+        for each in sides
+    }
+    return Prepared(squares[SIDE], squares[side])
+
+
+def photo_settings(weights: Weights) -> tuple[int, float]:
+    """Read the side at which photographs are seen again, and the weight of their classes' vector."""
+    known = "photo.settings" in weights.names()
+    side, share = weights.tensor("photo.settings") if known else SETTINGS
+    return int(side), float(share)
 
 
 def processors() -> int:
@@ -74,6 +94,7 @@ class PictureTower:
         self._classes = weights.matrix("photo.names")
         self._gate = weights.matrix("gate.weight"), weights.matrix("gate.bias")
         self._ramp = weights.matrix("gate.ramp")
+        self._weight_of_classes = np.float32(photo_settings(weights)[1])
         self._threads = threads or processors()
 
     def photo_share(self, early: FloatArray) -> npt.NDArray[np.float32]:
@@ -86,31 +107,62 @@ class PictureTower:
 
     def draw(self, early: FloatArray) -> FloatArray:
         """Run the network for drawings: (n, 8, 8, 80) → (n, dim) unit rows."""
+        return self._head(self._draw.late(early))
+
+    def _head(self, features: FloatArray) -> FloatArray:
         (inner, inner_bias), (outer, outer_bias) = self._inner, self._outer
-        return unit(gelu(self._draw.late(early) @ inner + inner_bias) @ outer + outer_bias)
+        return unit(gelu(features @ inner + inner_bias) @ outer + outer_bias)
 
     def photograph(self, early: FloatArray) -> FloatArray:
-        """Run the published network and mix its classes' vectors: (n, 8, 8, 80) → (n, dim) unit rows."""
+        """Run the published network and mix its classes' vectors: (n, h, w, 80) → (n, dim) unit rows."""
         weight, bias = self._photo.layer("classifier")
         return class_mixture(self._photo.late(early) @ weight + bias, self._classes)
 
-    def _encode(self, pictures: Sequence[Pixels]) -> FloatArray:
+    def _early(self, pictures: list[Pixels]) -> FloatArray:
         scaled = (np.stack(pictures).astype(np.float32) - np.float32(PIXEL_MEAN)) / np.float32(PIXEL_SCALE)
-        early = self._shared.early(scaled)
+        return self._shared.early(scaled)
+
+    def _encode(self, pictures: Sequence[Prepared]) -> FloatArray:
+        early = self._early([picture.small for picture in pictures])
         made = self.draw(early)
         share = self.photo_share(early)
-        chosen = np.flatnonzero(share > 0)
-        if len(chosen):
-            made[chosen] += PHOTO_SHARE * share[chosen, None] * self.photograph(early[chosen])
+        for row in np.flatnonzero(share > 0).tolist():
+            large = pictures[row].large
+            seen = early[row, None] if large.shape == pictures[row].small.shape else self._early([large])
+            made[row] += self._weight_of_classes * share[row] * self.photograph(seen)[0]
         return unit(made)
 
-    def encode(self, pictures: Sequence[Pixels]) -> FloatArray:
-        """Encode prepared pictures: (n,) → (n, dim) float32 unit rows; chunks run on a few threads."""
+    def _tokens(self, pictures: Sequence[Prepared]) -> FloatArray:
+        early = self._early([picture.small for picture in pictures])
+        last, photo = self._draw.last(early), self._photo.last(early)
+        n, height, width, channels = last.shape
+        flat = self._head(last.reshape(-1, channels))
+        share = np.repeat(self.photo_share(early), height * width)
+        chosen = np.flatnonzero(share > 0)
+        if len(chosen):
+            weight, bias = self._photo.layer("classifier")
+            mixed = class_mixture(photo.reshape(-1, channels)[chosen] @ weight + bias, self._classes)
+            flat[chosen] += self._weight_of_classes * share[chosen, None] * mixed
+        return unit(flat).reshape(n, height * width, -1)
+
+    def encode(self, pictures: Sequence[Prepared]) -> FloatArray:
+        """Encode prepared pictures: (n,) → (n, dim) float32 unit rows."""
+        rows = self._in_chunks(self._encode, pictures)
+        return np.concatenate(rows) if rows else np.empty((0, self._outer[1].shape[0]), np.float32)
+
+    def tokens(self, pictures: Sequence[Prepared]) -> FloatArray:
+        """Encode the patches of prepared pictures: (n,) → (n, 16, dim) float32 unit rows, 4 rows of 4."""
+        rows = self._in_chunks(self._tokens, pictures)
+        patches = (SIDE // 32) ** 2
+        return np.concatenate(rows) if rows else np.empty((0, patches, self._outer[1].shape[0]), np.float32)
+
+    def _in_chunks(
+        self, work: Callable[[Sequence[Prepared]], FloatArray], pictures: Sequence[Prepared]
+    ) -> list[FloatArray]:
+        """Run chunks on a few threads, in order."""
         chunks = [pictures[start : start + CHUNK] for start in range(0, len(pictures), CHUNK)]
         with one_thread():
             if len(chunks) < 2 or self._threads < 2:
-                rows = [self._encode(chunk) for chunk in chunks]
-            else:
-                with ThreadPoolExecutor(self._threads) as pool:
-                    rows = list(pool.map(self._encode, chunks))
-        return np.concatenate(rows) if rows else np.empty((0, self._outer[1].shape[0]), np.float32)
+                return [work(chunk) for chunk in chunks]
+            with ThreadPoolExecutor(self._threads) as pool:
+                return list(pool.map(work, chunks))

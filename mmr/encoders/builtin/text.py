@@ -1,15 +1,21 @@
-"""The text tower: the sum of the rows of a text's pieces, then a small residual network."""
+"""The text tower: the sum of the rows of a text's pieces, then a small residual network.
+
+Words that are not English are looked up in a second table; a text of both is the sum of both parts,
+each weighted by its words.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from .languages import OtherTable
 from .weights import Weights
 from .wordpiece import WordPiece
 
 FloatMatrix = npt.NDArray[np.float32]
 BLOCK = 256  # texts at a time
+LONGEST = 20_000  # characters of a text that are read
 
 
 def gelu(x: FloatMatrix) -> FloatMatrix:
@@ -35,6 +41,7 @@ class TextTower:
             (weights.matrix(f"text.{name}.weight"), weights.matrix(f"text.{name}.bias"))
             for name in ("inner", "outer")
         ]
+        self._others = OtherTable(weights) if "other.table" in weights.names() else None
         self.dim = int(self._table.shape[1])
 
     def _sum(self, text: str) -> FloatMatrix:
@@ -43,8 +50,7 @@ class TextTower:
         summed: FloatMatrix = scale @ self._table[rows].astype(np.float32)
         return summed
 
-    def encode(self, texts: list[str]) -> FloatMatrix:
-        """Encode texts: (n,) → (n, dim) float32 unit rows. A text without a word gets one fixed row."""
+    def _english(self, texts: list[str]) -> FloatMatrix:
         out = np.empty((len(texts), self.dim), np.float32)
         (inner, inner_bias), (outer, outer_bias) = self._layers
         for start in range(0, len(texts), BLOCK):
@@ -52,3 +58,14 @@ class TextTower:
             sums = 4 * unit(sums)
             out[start : start + BLOCK] = unit(sums + gelu(sums @ inner + inner_bias) @ outer + outer_bias)
         return out
+
+    def encode(self, texts: list[str]) -> FloatMatrix:
+        """Encode texts: (n,) → (n, dim) float32 unit rows. A text without a word gets one fixed row."""
+        if self._others is None:
+            return self._english(texts)
+        parts = [self._others.divide(text[:LONGEST]) for text in texts]
+        out = self._english([text for text, _, _ in parts])
+        for row, (_, count, words) in enumerate(parts):
+            if words:
+                out[row] = count * out[row] + len(words) * self._others.vector(words)
+        return unit(out)

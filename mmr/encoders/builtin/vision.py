@@ -89,14 +89,21 @@ class Network:
         return x
 
     def early(self, pictures: FloatArray) -> FloatArray:
-        """Run the stem and the blocks, picture by picture: (n, 128, 128, 3) → (n, 8, 8, 80)."""
+        """Run the stem and the blocks, picture by picture: (n, 128, 128, 3) → (n, 8, 8, 80).
+
+        Other even sides do too: 224 gives (n, 14, 14, 80).
+        """
         weight, bias = self.layer("stem")
         rows = [self.blocks(relu6(stem(picture[None], weight, bias))) for picture in pictures]
         return np.concatenate(rows)
 
+    def last(self, x: FloatArray) -> FloatArray:
+        """Run the blocks and the head convolution: (n, 8, 8, 80) → features of patches (n, 4, 4, 1280)."""
+        return relu6(pointwise(self.blocks(x), *self.layer("head")))
+
     def late(self, x: FloatArray) -> FloatArray:
         """Run the blocks and the head convolution: (n, 8, 8, 80) → pooled features (n, 1280)."""
-        pooled: FloatArray = relu6(pointwise(self.blocks(x), *self.layer("head"))).mean((1, 2))
+        pooled: FloatArray = self.last(x).mean((1, 2))
         return pooled
 
 

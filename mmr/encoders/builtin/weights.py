@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .architecture import PREPROCESSING
 
 FloatArray = npt.NDArray[np.floating[Any]]
-DTYPES = {"I8": np.int8, "F16": np.float16, "F32": np.float32}
+DTYPES = {"I8": np.int8, "U8": np.uint8, "F16": np.float16, "F32": np.float32}
 
 
 def shipped(name: str) -> Path:

@@ -115,6 +115,20 @@ def test_prepared_pictures_give_the_same(encoder):
     np.testing.assert_array_equal(encoder.encode_prepared(prepared), encoder.encode_images(pictures))
 
 
+def test_patches_are_unit_rows_and_differ_by_place(encoder):
+    sheet = Image.new("RGB", (256, 256), "white")
+    sheet.paste(drawn("red", size=128), (0, 0))
+    sheet.paste(drawn("blue", "rectangle", size=128), (128, 128))
+    rows = encoder.encode_tokens([sheet, drawn("green")])
+    assert rows.shape == (2, 16, encoder.dim)
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=2), 1, atol=1e-5)
+    colours = encoder.encode_texts(["red", "blue"])
+    leaning = (rows[0] @ (colours[0] - colours[1])).reshape(4, 4)
+    assert leaning[:2, :2].mean() > leaning[2:, 2:].mean() + 0.1
+    assert encoder.encode_tokens([]).shape == (0, 16, encoder.dim)
+
+
 @pytest.mark.parametrize(
     ("text", "near", "far"),
     [

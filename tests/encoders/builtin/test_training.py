@@ -9,7 +9,7 @@ import pytest
 
 from mmr.encoders.builtin import WEIGHTS
 from mmr.encoders.builtin.architecture import BLOCKS, SHARED_BLOCKS
-from mmr.encoders.builtin.training import captions, packing, pixels, scenery, sources, wordnet
+from mmr.encoders.builtin.training import captions, packing, pixels, raster, scenery, sources, wordnet
 from mmr.encoders.builtin.training.captions import Scene
 from mmr.encoders.builtin.vision import late_network, shared_network
 from mmr.encoders.builtin.weights import Weights, shipped
@@ -153,3 +153,80 @@ def test_the_fixed_filter_has_torchs_gradient(number):
 def test_the_shared_part_is_the_first_half():
     assert 0 < SHARED_BLOCKS < len(BLOCKS)
     assert BLOCKS[SHARED_BLOCKS - 1].outputs == 80
+
+
+def test_an_emoji_is_redrawn_with_one_pen():
+    svg = '<svg viewBox="0 0 36 36"><path fill="red" d="M0 0h9v9z"/></svg>'
+    drawing = sources.Drawing("twemoji", "x", "flag", (), True, svg=svg)
+    line, inked = sources.redrawn(drawing, "line"), sources.redrawn(drawing, "inked")
+    assert (line.source, line.coloured, line.name) == ("twemoji-line", False, "flag")
+    assert (inked.source, inked.coloured) == ("twemoji-inked", True)
+    assert "fill:#fff!important;stroke:#000!important;stroke-width:0.72" in line.svg
+    assert "fill:#fff" not in inked.svg
+    assert inked.svg.endswith(svg[svg.index("<path") :])
+
+
+def test_ink_is_the_darkness_on_white():
+    pixels_in = np.array([[[0, 0, 0, 255], [255, 255, 255, 255], [0, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
+    np.testing.assert_array_equal(raster.ink(pixels_in), [[255, 0, 0, 51]])
+
+
+def test_two_styles_are_found_by_each_other():
+    torch = pytest.importorskip("torch", reason="torch comes with the extras clip and train")
+    from mmr.encoders.builtin.training.tune import style_loss
+
+    rng = np.random.default_rng(2)
+    made, past = rng.normal(size=(6, 4)), rng.normal(size=(3, 4))
+    things, past_things = [0, 0, 1, 1, -1, -1], [0, 5, -1]
+    scale = np.log(3.0)
+    pool, everything = np.concatenate([made, past]), things + past_things
+    lost = []
+    for i in range(4):
+        partner = i ^ 1
+        others = [j for j in range(9) if everything[j] != things[i]]
+        scores = {j: 3.0 * made[i] @ pool[j] for j in [partner, *others]}
+        lost.append(np.log(sum(map(np.exp, scores.values()))) - scores[partner])
+    found = style_loss(
+        torch.from_numpy(made), torch.tensor(things), torch.from_numpy(past), torch.tensor(past_things),
+        torch.tensor(scale),
+    )  # fmt: skip
+    assert float(found) == pytest.approx(np.mean(lost))
+
+
+def test_pictures_of_nothing_named_have_no_style_loss():
+    torch = pytest.importorskip("torch", reason="torch comes with the extras clip and train")
+    from mmr.encoders.builtin.training.tune import style_loss
+
+    none = torch.empty(0, 3), torch.empty(0, dtype=torch.long)
+    assert float(style_loss(torch.ones(2, 3), torch.tensor([-1, -1]), *none, torch.tensor(1.0))) == 0
+
+
+def test_rows_of_four_bits_come_back_near(tmp_path):
+    pytest.importorskip("torch", reason="torch comes with the extras clip and train")
+    from mmr.encoders.builtin.training.languages import quantise
+
+    table = np.random.default_rng(4).normal(size=(40, 8)).astype(np.float32)
+    packed, scale = quantise(table)
+    back = np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.float32) - 8
+    back *= scale.astype(np.float32)[:, None]
+    assert np.abs(back - table).max() < np.abs(table).max() / 4
+    assert ((back - table) ** 2).mean() < 0.02
+
+
+def test_a_keyword_goes_where_the_english_one_of_the_same_emoji_is():
+    pytest.importorskip("torch", reason="torch comes with the extras clip and train")
+    from mmr.encoders.builtin.training.languages import Entry, keyword_targets
+
+    english = [
+        Entry("a", "cat", ("animal", "pet")),
+        Entry("b", "cow", ("animal",)),
+        Entry("c", "car", ("go",)),
+    ]
+    other = [Entry("a", "Katze", ("Tier",)), Entry("b", "Kuh", ("Tier",)), Entry("c", "Auto", ("fahren",))]
+    axes = np.eye(6, dtype=np.float32)
+    names = dict(zip("abc", axes[:3], strict=True))
+    words = {"animal": axes[3], "pet": axes[4], "go": axes[5]}
+    found = keyword_targets(english, other, names, words)
+    expected = (axes[0] + axes[1]) / 2 + 2 * axes[3] + 2 * 0.5 * axes[4]
+    np.testing.assert_allclose(found["Tier"], expected / np.linalg.norm(expected), atol=1e-6)
+    assert found["fahren"] @ axes[5] > 0.8

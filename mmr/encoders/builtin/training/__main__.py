@@ -13,6 +13,7 @@ Make the weights of the built-in encoder.
 Stages, in order (a stage that was stopped goes on where it was):
   fetch        icon, emoji and clip-art sets and WordNet, by npm and apt-get (1 GB)
   text         the teacher's vectors of 570,000 texts, then the table of word pieces (15 min)
+  languages    the table of words that are not English (8 min)
   draw         every drawing as pixels (3 min)
   samples      pictures with captions, and their early features (12 s a shard of 4,096)
   tune         the drawing tower (4 ms a sample)
@@ -43,6 +44,12 @@ def _text(options: argparse.Namespace) -> None:
     targets = teacher.project(found, *teacher.fit_axes(found))
     rows, words = table.tokenise(texts)
     table.save(table.fit(rows, targets, len(words), options.passes), words, options.work)
+
+
+def _languages(options: argparse.Namespace) -> None:
+    from . import languages
+
+    languages.run(options.work, options.language_passes)
 
 
 def _draw(options: argparse.Namespace) -> None:
@@ -84,8 +91,8 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
-    "fetch": _fetch, "text": _text, "draw": _draw, "samples": _samples, "tune": _tune,
-    "photographs": _photographs, "export": _export, "measure": _measure,
+    "fetch": _fetch, "text": _text, "languages": _languages, "draw": _draw, "samples": _samples,
+    "tune": _tune, "photographs": _photographs, "export": _export, "measure": _measure,
 }  # fmt: skip
 
 
@@ -107,6 +114,12 @@ def parser() -> argparse.ArgumentParser:
         "--templates", type=int, default=120_000, help="made-up captions of each kind [%(default)s]"
     )
     made.add_argument("--passes", type=int, default=8, help="passes over the texts [%(default)s]")
+    made.add_argument(
+        "--language-passes",
+        type=int,
+        default=6,
+        help="passes over the names in other languages [%(default)s]",
+    )
     made.add_argument("--shards", type=int, default=44, help="shards of 4,096 samples [%(default)s]")
     made.add_argument("--head-steps", type=int, default=600, help="batches for the head alone [%(default)s]")
     made.add_argument("--steps", type=int, default=3000, help="batches for head and blocks [%(default)s]")

@@ -20,7 +20,7 @@ PLACES = {
     "mountains": ("in the mountains", "in front of mountains", "mountains"),
     "snow": ("in the snow", "in winter", "on snow", "snow"),
     "desert": ("in the desert", "on a dune", "desert"),
-    "room": ("in a room", "indoors", "inside a house", "room", "in the kitchen"),
+    "room": ("in a room", "indoors", "inside a house", "in the kitchen", "room"),
     "table": ("on a table", "on a desk"),
     "sky": ("in the sky", "among clouds", "sky"),
     "space": ("in space", "among the stars", "outer space"),
@@ -100,7 +100,7 @@ def caption(scene: Scene, rng: random.Random, thorough: float = 0.75) -> str:
             with_article(colour + scene.subject) if rng.random() < 0.85 else f"one {colour}{scene.subject}"
         )
     if scene.second:
-        words += " and " + with_article(scene.second)
+        words += rng.choice((" and ", " and ", " with ", " next to ")) + with_article(scene.second)
     details = []
     if named(scene.place):
         details.append(rng.choice(PLACES[scene.place][:-1]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from mmr.encoders.builtin.architecture import SHARED_BLOCKS
 from mmr.encoders.builtin.weights import FloatArray, Weights, fingerprint
 
@@ -26,15 +28,20 @@ def _split(published: dict[str, FloatArray]) -> dict[str, FloatArray]:
 def export(work: Path, folder: Path) -> None:
     """Write `weights.safetensors` and `vocabulary.txt` into `folder`.
 
-    Reads text.safetensors, vocabulary.txt, draw.safetensors and photographs.safetensors from `work`. Raises
+    Reads text, languages, draw and photographs (.safetensors) and vocabulary.txt from `work`. Raises
     ValueError when the file would be larger than 20 MB.
     """
-    text = Weights(work / "text.safetensors")
-    tensors: dict[str, packing.Stored] = {name: text.tensor(name) for name in text.names()}
+    text, languages = Weights(work / "text.safetensors"), Weights(work / "languages.safetensors")
+    tensors: dict[str, packing.Stored] = {
+        name: table.tensor(name) for table in (text, languages) for name in table.names()
+    }
     made: dict[str, FloatArray] = _split(network.folded())
     draw, photographs = Weights(work / "draw.safetensors"), Weights(work / "photographs.safetensors")
     made.update({f"draw.{name}": draw.tensor(name) for name in draw.names()})
     made.update({name: photographs.tensor(name) for name in photographs.names()})
+    for kind in ("weight", "bias"):
+        added = made.pop(f"added.{kind}")
+        made[f"photo.classifier.{kind}"] = np.concatenate([made[f"photo.classifier.{kind}"], added], axis=-1)
     for name, array in made.items():
         tensors.update(packing.stored(name, array))
     vocabulary = (work / "vocabulary.txt").read_bytes()

@@ -1,4 +1,8 @@
-"""Stage `photographs`: what tells a photograph from a drawing, and a vector for each class name."""
+"""Stage `photographs`: what tells a photograph from a drawing, and the classes that photographs are told by.
+
+The classes are ImageNet's 1,000, as published, and those of the few photographs that may be trained
+on; each has a vector made of its names, what it is a kind of, and its definition.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,30 @@ import random
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from torch.nn import functional
 
-from mmr.encoders.builtin.architecture import SIDE
+from mmr.encoders.builtin.architecture import PIXEL_MEAN, PIXEL_SCALE, SIDE
 from mmr.encoders.builtin.text import TextTower, unit
 from mmr.encoders.builtin.vision import FloatArray
 from mmr.encoders.builtin.weights import Weights
 
-from . import packing, pixels, wordnet
+from . import network, packing, pixels, wordnet
 from .pixels import Pixels
-from .samples import Studio
+from .samples import Studio, read_photographs
 from .shards import BATCH, Early
 
 BROADER = 0.5  # share of the broader names, measured on captions of photographs
 FADE = (1.0, 0.6, 0.36)
+DEFINITION = 0.3  # share of the definition
 RAMP = 0.4
+PHOTO_SIDE, PHOTO_WEIGHT = 224, 2.0
+DECAY, STEPS, RATE = 1e-3, 400, 0.01  # of the classes that are added
 
 
 def class_vectors(work: Path, text: TextTower) -> FloatArray:
-    """Make a unit vector (1000, dim) for each ImageNet class: its names and what they are kinds of."""
+    """Make a unit vector (1000, dim) for each ImageNet class: names, what they are kinds of, definition."""
     found = importlib.util.find_spec("timm")
     if found is None or found.origin is None:
         raise ModuleNotFoundError("timm is not installed: install the extra 'train'")
@@ -34,12 +43,67 @@ def class_vectors(work: Path, text: TextTower) -> FloatArray:
     nouns = {synset.offset: synset for synset in wordnet.synsets(work / "debian/usr/share/wordnet", "noun")}
     vectors = []
     for offset in (int(name[1:]) for name in listed):
-        names = text.encode(list(nouns[offset].words[:2])).mean(0)
+        names = text.encode(list(nouns[offset].words)).mean(0)
         broader = wordnet.broader_names(nouns, offset)
         for weight, vector in zip(FADE, text.encode(broader), strict=False):
             names = names + BROADER * weight * vector
         vectors.append(names)
-    return unit(np.stack(vectors))
+    glosses = [wordnet.definition_and_examples(nouns[int(name[1:])].gloss)[0] for name in listed]
+    return unit(unit(np.stack(vectors)) + DEFINITION * text.encode(glosses))
+
+
+def added_classes(photographs: list[tuple[bytes, str]]) -> tuple[FloatArray, FloatArray, list[str]]:
+    """Fit classifier columns (1280, k) and biases (k,) for the labels of photographs, beside ImageNet's.
+
+    The published classes stay as they are and compete; made-up features of other photographs (a real
+    one weakened, plus the columns of two published classes) must not be taken for the new ones.
+    """
+    published = packing.rounded(network.folded())
+    tensors = {name: value.bfloat16() for name, value in network.as_torch(published).items()}
+    weight, bias = published["classifier.weight"], published["classifier.bias"]
+    rows = []
+    for start in range(0, len(photographs), BATCH):
+        squares = [_squeezed(data) for data, _ in photographs[start : start + BATCH]]
+        x = torch.from_numpy((np.stack(squares).astype(np.float32) - PIXEL_MEAN) / PIXEL_SCALE)
+        with torch.inference_mode():
+            early = network.early(tensors, x.permute(0, 3, 1, 2).bfloat16())
+            rows.append(network.late(tensors, early).float().numpy())
+    seen = np.concatenate(rows)
+    rng = np.random.default_rng(0)
+    other = seen[rng.integers(0, len(seen), 2000)] * rng.uniform(0, 0.6, (2000, 1))
+    for _ in range(2):
+        other += weight[:, rng.integers(0, 1000, 2000)].T * rng.uniform(1, 5, (2000, 1))
+    names = sorted({label for _, label in photographs})
+    wanted = torch.tensor([1000 + names.index(label) for _, label in photographs])
+    mean, spread = seen.mean(0), seen.std(0) + 0.05
+    views = [
+        (
+            torch.from_numpy(((x - mean) / spread).astype(np.float32)),
+            torch.from_numpy(x @ weight + bias).float(),
+        )
+        for x in (seen, np.maximum(other, 0))
+    ]
+    slopes = torch.zeros(seen.shape[1], len(names), requires_grad=True)
+    starts = torch.full((len(names),), -4.0, requires_grad=True)
+    optimiser = torch.optim.Adam([slopes, starts], lr=RATE)
+    for step in range(STEPS):
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * max(1 - step / STEPS, 0.02)
+        own, made_up = (torch.cat([known, x @ slopes + starts], 1).log_softmax(1) for x, known in views)
+        lost = functional.nll_loss(own, wanted) - made_up[:, :1000].logsumexp(1).mean()
+        optimiser.zero_grad()
+        (lost + DECAY * (slopes * slopes).sum()).backward()
+        optimiser.step()
+    print(f"classes: {len(names)} added, loss {lost.item():.3f}")
+    fitted = slopes.detach().numpy() / spread[:, None]
+    biases = starts.detach().numpy() - mean @ fitted
+    return fitted.astype(np.float32), biases.astype(np.float32), names
+
+
+def _squeezed(data: bytes) -> Pixels:
+    with Image.open(io.BytesIO(data)) as file:
+        picture = file.convert("RGB").resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC)
+    return np.asarray(picture)
 
 
 def gate_features(early: FloatArray) -> FloatArray:
@@ -75,8 +139,7 @@ def gate(work: Path, photographs: Path) -> dict[str, FloatArray]:
     """
     studio, early, rng = Studio(work, photographs), Early(), random.Random(7)
     photos = [_cropped(data, rng) for data, _ in studio.photographs for _ in range(2)]
-    studio.photographs = []
-    drawings = [studio.sample(rng).picture for _ in range(len(photos))]
+    drawings = [studio.drawing(rng) for _ in range(len(photos))]
     seen = np.concatenate([_features(photos, early), _features(drawings, early)]).astype(np.float64)
     wanted = np.repeat([1.0, 0.0], [len(photos), len(drawings)])
     mean, spread = seen.mean(0), seen.std(0) + 1e-3
@@ -100,7 +163,11 @@ def gate(work: Path, photographs: Path) -> dict[str, FloatArray]:
 
 
 def run(work: Path, photographs: Path) -> None:
-    """Write the gate and the class vectors to `work/photographs.safetensors`."""
+    """Write the gate, the classes and their vectors to `work/photographs.safetensors`."""
     text = TextTower(Weights(work / "text.safetensors"), (work / "vocabulary.txt").read_bytes())
-    made = {**gate(work, photographs), "photo.names": class_vectors(work, text)}
+    weight, bias, names = added_classes(read_photographs(photographs))
+    made = gate(work, photographs)
+    made["photo.names"] = np.concatenate([class_vectors(work, text), text.encode(names)])
+    made["added.weight"], made["added.bias"] = weight, bias
+    made["photo.settings"] = np.array([PHOTO_SIDE, PHOTO_WEIGHT], np.float32)
     packing.write(made, {}, work / "photographs.safetensors")

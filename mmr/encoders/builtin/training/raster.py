@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from .sources import Drawing
@@ -42,6 +43,13 @@ def rasterise(drawing: Drawing, side: int = SIDE) -> Image.Image:
     return square
 
 
+def ink(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Say how dark each pixel of a black drawing is on white paper: (h, w, 4) → (h, w)."""
+    light = pixels[:, :, :3].astype(np.float32).mean(2) / 255
+    dark: npt.NDArray[np.uint8] = np.rint(pixels[:, :, 3] * (1 - light)).astype(np.uint8)
+    return dark
+
+
 def draw_all(drawings: Iterable[Drawing], folder: Path) -> None:
     """Draw everything into `folder`; a drawing that cannot be drawn is left out and named."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +74,7 @@ def draw_all(drawings: Iterable[Drawing], folder: Path) -> None:
                 continue
             row = used[drawing.coloured]
             used[drawing.coloured] += 1
-            arrays[drawing.coloured][row] = pixels if drawing.coloured else pixels[:, :, 3]
+            arrays[drawing.coloured][row] = pixels if drawing.coloured else ink(pixels)
             record: dict[str, Any] = {
                 "source": drawing.source, "key": drawing.key, "name": drawing.name, "words": drawing.words,
                 "coloured": drawing.coloured, "row": row,

@@ -1,8 +1,9 @@
 """Stage `samples`: pictures to learn from, each with a caption and a caption that does not fit.
 
-About half are single drawings with their name or a keyword; the others are composed: drawings in
-a colour, one to four times, in a place, at a time of day, in a style. All of it is drawn here
-from the open sets; no picture of any gallery or test set is read.
+More than half are single drawings with their name or a keyword, in pairs: the same thing by two
+artists or in two styles. The others are composed: drawings in a colour, one to four times, in a
+place, at a time of day, in a style. All of it is drawn here from the open sets; no picture of any
+gallery or test set is read.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .captions import Scene
 from .pixels import Colour, Pixels
 
 OUTLINE_SOURCES = ("tabler-outline", "lucide", "phosphor-light", "phosphor-regular", "fluent-regular")
+PAIR_SHARE = 0.62  # of the pairs: single drawings
 NAME_SHARE = 12  # a name is taken this many times as often as one keyword
 MOST_USE = 8.0  # no common word is drawn more often than one of this weight
 DAY_INK: tuple[Colour, ...] = ((20, 20, 24), (60, 60, 66), (95, 95, 100), (40, 50, 90))
@@ -35,11 +37,15 @@ PAPERS: tuple[Colour, ...] = ((255, 255, 255), (255, 255, 255), (250, 247, 238),
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture (128, 128, 3) uint8, what it shows, and what it does not show (may be empty)."""
+    """One picture (128, 128, 3) uint8, what it shows, and what it does not show (may be empty).
+
+    Two samples of the same `thing` (a name, may be empty) show the same in two styles.
+    """
 
     picture: Pixels
     caption: str
     wrong: str
+    thing: str = ""
 
 
 class Studio:
@@ -52,6 +58,9 @@ class Studio:
         lines = (folder / "drawings.jsonl").read_text(encoding="utf8").splitlines()
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
         counts = Counter(row["name"] for row in self.rows)
+        self.named: dict[str, list[dict[str, Any]]] = {}
+        for row in self.rows:
+            self.named.setdefault(row["name"], []).append(row)
         self.weights = list(
             accumulate((1 + row["coloured"]) * counts[row["name"]] ** -0.5 for row in self.rows)
         )
@@ -64,14 +73,14 @@ class Studio:
         self.subject_weights = {
             kind: list(accumulate(self._use(row) for row in rows)) for kind, rows in self.subjects.items()
         }
-        self.photographs = _photographs(photographs) if photographs else []
+        self.photographs = read_photographs(photographs) if photographs else []
 
     def _subject_names(self, row: dict[str, Any]) -> list[str]:
         name = [word for word in row["name"].split() if word not in sources.COLOUR_WORDS]
         found = []
         if 1 <= len(name) <= 2 and name[-1] in self.nouns:
             found += NAME_SHARE * [" ".join(name)]
-        if row["source"] == "openclipart":
+        if row["source"] == "openclipart" or not row["coloured"]:
             return found
         return found + [word for word in row["words"][:6] if word in self.nouns]
 
@@ -89,16 +98,25 @@ class Studio:
             return np.array(self.coloured[row["row"]])
         return pixels.filled(np.array(self.plain[row["row"]]), colour)
 
+    def pair(self, rng: random.Random) -> list[Sample]:
+        """Make two samples of a kind drawn by lot; two single drawings show the same thing."""
+        if rng.random() < PAIR_SHARE:
+            return self._singles(rng)
+        return [self.sample(rng), self.sample(rng)]
+
     def sample(self, rng: random.Random) -> Sample:
-        """Make one sample of a kind drawn by lot."""
+        """Make one sample that is no single drawing."""
         lot = rng.random()
-        if lot < 0.04 and self.photographs:
+        if lot < 0.08 and self.photographs:
             return self._photograph(rng)
-        if lot < 0.08:
+        if lot < 0.17:
             return self._empty_place(rng)
-        if lot < 0.50:
-            return self._single(rng)
         return self._composed(rng)
+
+    def drawing(self, rng: random.Random) -> Pixels:
+        """Make one picture that is no photograph."""
+        sample = self._singles(rng)[0] if rng.random() < PAIR_SHARE else self._composed(rng)
+        return sample.picture
 
     def _photograph(self, rng: random.Random) -> Sample:
         data, label = rng.choice(self.photographs)
@@ -115,10 +133,25 @@ class Studio:
         scene = Scene(name, time=time, style=style)
         return self._finish(picture, scene, seed, rng, (20, 20, 24))
 
-    def _single(self, rng: random.Random) -> Sample:
+    def _singles(self, rng: random.Random) -> list[Sample]:
         row = rng.choices(self.rows, cum_weights=self.weights)[0]
+        others = self.named[row["name"]]
+        other = rng.choice(others) if rng.random() < 0.8 else row
+        return [self._single(row, rng, 0.12), self._single(other, rng, 0.5 if other is row else 0.12)]
+
+    def _single_text(self, row: dict[str, Any], rng: random.Random) -> str:
+        """Take a drawing's name or a keyword; of a face also the keyword with `face`."""
+        name = str(row["name"])
         kept = 0.9 if row["source"] == "openclipart" else 0.65
-        text = row["name"] if rng.random() < kept or not row["words"] else rng.choice(row["words"])
+        if rng.random() < kept or not row["words"]:
+            return name
+        word = str(rng.choice(row["words"]))
+        if name.endswith(" face") and "face" not in word and rng.random() < 0.5:
+            return f"{word} face"
+        return word
+
+    def _single(self, row: dict[str, Any], rng: random.Random, traced: float) -> Sample:
+        text = self._single_text(row, rng)
         paper: Colour = (255, 255, 255)
         ink: Colour = (0, 0, 0)
         lot = rng.random()
@@ -126,7 +159,7 @@ class Studio:
             if lot < 0.35:
                 paper = pixels.near(rng.choice(list(captions.COLOURS.values())), rng)
                 paper = tuple((value + 255 * 3) // 4 for value in paper)  # type: ignore[assignment]
-        elif lot < 0.45:
+        elif lot < (0.8 if row["source"].endswith("-line") else 0.45):
             ink = pixels.near((30, 30, 34), rng, 30)
         elif lot < 0.6:
             ink, paper = (255, 255, 255), pixels.near(rng.choice(list(captions.COLOURS.values())), rng)
@@ -138,13 +171,13 @@ class Studio:
         drawing = Image.fromarray(self._pixels(row, ink))
         edge = (SIDE - drawing.width) // 2
         sheet.paste(drawing, (edge, edge), drawing)
-        if row["coloured"] and rng.random() < 0.12:
+        if row["coloured"] and rng.random() < traced:
             trace = rng.choice((pixels.outlined, pixels.sketched))
             sheet = trace(sheet, rng, rng.choice(DAY_INK), paper)
         if rng.random() < 0.1:
             sheet = sheet.convert("L").convert("RGB")
         picture = pixels.toned(pixels.moved(sheet, rng, paper, mirror=row["coloured"]), rng)
-        return Sample(np.asarray(picture), text, "")
+        return Sample(np.asarray(picture), text, "", row["name"])
 
     def _composed(self, rng: random.Random) -> Sample:
         row = self._subject(rng.random() < 0.62, rng)
@@ -256,7 +289,7 @@ def _place(sheet: Image.Image, drawings: list[Pixels], low: bool, rng: random.Ra
         sheet.paste(small, (int(x * sheet.width) - side // 2, int(y * sheet.width) - side // 2), small)
 
 
-def _photographs(folder: Path) -> list[tuple[bytes, str]]:
+def read_photographs(folder: Path) -> list[tuple[bytes, str]]:
     """Read the photographs that may be trained on: (JPEG bytes, class name)."""
     found = []
     for name, field in (("grocery81_train", "class"), ("clothing10_train", "label")):

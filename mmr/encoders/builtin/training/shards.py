@@ -1,7 +1,8 @@
 """Stage `samples`, second half: the samples' early features, in numbered shards.
 
 The stem and the first blocks stay as published, so their output is computed once and kept:
-`N.npy` is (4096, 8, 8, 80) float16, `N.json` the captions and the wrong captions.
+`N.npy` is (4096, 8, 8, 80) float16, `N.json` the captions, the wrong captions and the things.
+Rows 2i and 2i + 1 show the same thing, where it has a name.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ def make(work: Path, photographs: Path | None, count: int) -> None:
             continue
         rng = random.Random(1000 + number)
         features = np.empty((SHARD, 8, 8, 80), np.float16)
-        captions: list[tuple[str, str]] = []
+        captions: list[tuple[str, str, str]] = []
         for start in range(0, SHARD, BATCH):
-            samples = [studio.sample(rng) for _ in range(BATCH)]
-            captions += [(sample.caption, sample.wrong) for sample in samples]
+            samples = [sample for _ in range(BATCH // 2) for sample in studio.pair(rng)]
+            captions += [(sample.caption, sample.wrong, sample.thing) for sample in samples]
             made = early(np.stack([sample.picture for sample in samples]))
             features[start : start + BATCH] = made.permute(0, 2, 3, 1).float().numpy()
         np.save(folder / f"{number}.npy", features)
