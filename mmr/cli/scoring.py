@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mmr.cli import status
 from mmr.cli.eval import MEASURES, gallery_size, write
 from mmr.cli.report import Report
-from mmr.errors import UsageError, shown
+from mmr.errors import BadDataError, UsageError, shown
 
 if TYPE_CHECKING:
     from mmr.cli.eval import Asked
     from mmr.evaluate.assertion import Assertion
     from mmr.evaluate.figures import Figure
     from mmr.evaluate.grammar import Measure
+    from mmr.evaluate.qrels import Qrels
     from mmr.evaluate.score import Conventions
     from mmr.evaluate.scored import Scored
 
@@ -33,20 +34,37 @@ def measure(asked: Asked, report: Report) -> int:
         raise click.UsageError("name the judgements, then at least one run (`-` is standard input).")
     if asked.files.count("-") > 1:
         raise click.UsageError("standard input can be read once: name the others as files.")
-    from mmr.evaluate.qrels import read_qrels
-
     assertions = [read(text) for text in asked.asserted]
     assertions = [one._replace(name=str(one.measure)) for one in assertions]
-    measures = _together(parse(asked.measures or MEASURES), [one.measure for one in assertions])
-    qrels = read_qrels(asked.files[0])
+    measures = _together(
+        parse(MEASURES if asked.measures is None else asked.measures), [one.measure for one in assertions]
+    )
+    qrels = _judgements(asked.files[0])
     conventions = _conventions(asked)
     scored = [_scored(run, qrels, measures, conventions, asked, report) for run in asked.files[1:]]
     seed = asked.seed if asked.ci else None
+    if asked.ci and any(one.row.total == "pooled" for one in measures):
+        report.note("one figure over all queries (AUC, ECE, ...) has no interval over queries.")
     plain = (one for run in scored for one in overall(run, measures, conventions, seed))
     finish(details(scored, measures, asked, report) or plain, scored, measures, asked)
     keep_manifest(asked.files[:1], asked.files[1:], scored, conventions, asked, report)
     totals = ((run.name, measure, value) for run in scored for measure, value in run.totals.items())
     return verdict(totals, assertions, report)
+
+
+def _judgements(path: str) -> Qrels:
+    """Read the judgements. Raises `UsageError` when a run stands in their place."""
+    from mmr.evaluate.qrels import read_qrels
+
+    try:
+        return read_qrels(path)
+    except BadDataError:
+        from mmr.evaluate.protocols.run import is_ranking
+
+        if path != "-" and is_ranking(path):
+            what = f"{shown(path)} is a run, and the judgements come first"
+            raise UsageError(what, "Swap the two files.") from None
+        raise
 
 
 def drawn(measures: Sequence[Measure], asked: Asked) -> Sequence[Measure]:
@@ -70,7 +88,8 @@ def finish(
 
     held = list(figures)
     write(held, asked)
-    draw(asked.plot, scored, measures, held if asked.group_by or asked.groups else (), asked.seed)
+    grouped = asked.group_by or asked.groups or asked.train_queries
+    draw(asked.plot, scored, measures, held if grouped else (), asked.seed)
 
 
 def _together(measures: Sequence[Measure], others: Sequence[Measure]) -> list[Measure]:
@@ -86,7 +105,12 @@ def _conventions(asked: Asked) -> Conventions:
 
 
 def _scored(
-    run: str, qrels: Any, measures: Sequence[Measure], conventions: Conventions, asked: Asked, report: Report
+    run: str,
+    qrels: Qrels,
+    measures: Sequence[Measure],
+    conventions: Conventions,
+    asked: Asked,
+    report: Report,
 ) -> Scored:
     """Score one run, and say what it rests on."""
     from mmr.evaluate.score import score

@@ -16,7 +16,7 @@ from mmr.evaluate.judged import Floats
 from mmr.evaluate.protocols.task import Figure as Published
 from mmr.evaluate.score import Conventions
 from mmr.evaluate.scored import Scored
-from mmr.evaluate.split import Split
+from mmr.evaluate.split import Split, between
 
 Figure = dict[str, Any]
 COMPARED = ("base", "value", "difference", "low", "high", "p", "holm", "effect", "detectable")
@@ -46,7 +46,10 @@ def overall(
 def by_group(
     scored: Scored, measures: Sequence[Measure], field: str, sets: Sequence[Group], seed: int | None = None
 ) -> Iterator[Figure]:
-    """Yield a record a group and measure, then the mean of groups ("macro") and of all queries ("micro")."""
+    """Yield a record a group and measure, then the mean of groups ("macro") and of all queries ("micro").
+
+    With `seed` groups have 95 % intervals, and two groups of different queries their difference with its own.
+    """
     single = [measure for measure in measures if str(measure) in scored.values]
     columns: dict[str, list[float]] = {str(measure): [] for measure in single}
     for group in sets:
@@ -67,6 +70,11 @@ def by_group(
                 scored.values[text], several, measure.row.total)  # fmt: skip
             yield {"run": scored.name, "field": field, "group": name, "measure": text,
                    "value": _number(value), "queries": len(several.places)}  # fmt: skip
+    if seed is not None and len(sets) == 2 and not set(sets[0].places) & set(sets[1].places):
+        for side in between(scored, single, sets[0].places, sets[1].places, seed):
+            yield {"run": scored.name, "field": field, "group": f"{sets[0].name} - {sets[1].name}",
+                   "measure": side.measure, "value": _number(side.gap), "low": _number(side.low),
+                   "high": _number(side.high), "queries": len(several.places)}  # fmt: skip
 
 
 def published(
@@ -111,13 +119,21 @@ def comparison_lines(comparisons: Iterable[Comparison]) -> Iterator[str]:
         if math.isnan(one.p):
             yield f"{one.run} - {one.baseline}, {one.measure}: {one.how}."
             continue
-        if one.significant:
+        if not one.up and not one.down:
+            doubt = f"no query of {one.queries:,} differs"
+        elif one.significant:
             doubt = f"more than chance (corrected p = {one.holm:.2g})"
         else:
             doubt = (f"may be chance (corrected p = {one.holm:.2g}); {one.queries:,} queries can show "
                      f"{one.detectable:.4f} or more")  # fmt: skip
         yield (f"{one.run} - {one.baseline}, {one.measure}: {one.difference:+.4f} "
-               f"[{one.low:+.4f}, {one.high:+.4f}], {doubt}.")  # fmt: skip
+               f"[{one.low:+.4f}, {one.high:+.4f}], {doubt}{_means(one)}.")  # fmt: skip
+
+
+def _means(one: Comparison) -> str:
+    """What `how` says after the test's own words, such as that means are compared and not medians."""
+    _, semicolon, said = one.how.partition(";")
+    return f"{semicolon}{said}"
 
 
 def per_query(scored: Scored, *, named: bool) -> Iterator[Figure]:

@@ -53,6 +53,10 @@ class Judged:
         """(m,): the number of the query that each row belongs to."""
         return np.repeat(np.arange(len(self.retrieved)), np.diff(self.start))
 
+    def field(self, name: str) -> Sequence[Any]:
+        """q values of a field of the queries; None for all where no query has it."""
+        return self.fields.get(name) or [None] * len(self.queries)
+
     def relevant(self, rel: int = 1) -> Ints:
         """(q,): how many judged items of each query have at least that judgement, retrieved or not."""
         return self.per_query(self.pool >= rel, self.pool_start)
@@ -73,6 +77,7 @@ def concatenated(blocks: Sequence[Judged]) -> Judged:
     if len(blocks) == 1:
         return blocks[0]
     first = blocks[0]
+    names = dict.fromkeys(name for block in blocks for name in block.fields)
     inner = [block.among for block in blocks]
     return Judged(
         queries=[query for block in blocks for query in block.queries],
@@ -88,7 +93,7 @@ def concatenated(blocks: Sequence[Judged]) -> Judged:
         scores=np.concatenate([block.scores for block in blocks]),
         average=first.average,
         gallery=first.gallery,
-        fields={name: [value for block in blocks for value in block.fields[name]] for name in first.fields},
+        fields={name: [value for block in blocks for value in block.field(name)] for name in names},
         among=concatenated([part for part in inner if part is not None]) if None not in inner else None,
     )
 

@@ -152,7 +152,7 @@ class _Table:
         """Score a block of queries."""
         self.queries.extend(block.queries)
         for name, column in self.fields.items():
-            column.extend(block.fields.get(name) or [None] * len(block.queries))
+            column.extend(block.field(name))
         tied = self.ties and bool((block.last > block.first).any())
         orders = [reordered(block, "worst"), reordered(block, "best")] if tied else []
         for measure in self.single:

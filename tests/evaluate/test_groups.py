@@ -1,6 +1,7 @@
 """Breakdowns: groups of queries, macro and micro."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,19 @@ def test_a_group_without_a_value_is_null_and_not_in_the_mean():
 def test_groups_have_intervals_when_asked():
     found = list(by_group(RUN, parse("RR"), "x", groups(RUN, {"q1": 1, "q2": 1, "q3": 1}, "x"), seed=0))
     assert found[0]["low"] < 0.5 < found[0]["high"]
+
+
+def test_two_groups_have_a_difference_with_its_interval():
+    run = replace(RUN, values={"RR": np.array([1.0, 0.5, 0.0, 0.25])})
+    labels = {"q1": "a", "q2": "a", "q3": "b", "q4": "b"}
+    last = list(by_group(run, parse("RR"), "x", groups(run, labels, "x"), seed=0))[-1]
+    assert (last["group"], last["value"]) == ("a - b", 0.625)
+    assert 0 < last["low"] < 0.625 < last["high"] <= 1
+
+
+def test_groups_that_share_a_query_have_no_difference():
+    sets = groups(RUN, {"q1": ["a", "b"], "q2": "a"}, "x")
+    assert list(by_group(RUN, parse("RR"), "x", sets, seed=0))[-1]["group"] == "micro"
 
 
 def test_a_field_that_no_query_has_is_refused():

@@ -21,8 +21,8 @@ def made(folder, run="a.run", value=0.5, ties="docid-desc", **conventions):
     if not qrels.exists():
         qrels.write_text("q1 0 a 1\n")
     path.write_text(f"q1 Q0 a 1 {value} x\n")
-    return manifest([str(qrels)], [scored(str(path), value, ties)], [str(path)], Conventions(**conventions), None,
-                    {str(path): ["builtin#1"]})  # fmt: skip
+    return manifest([str(qrels)], [scored(str(path), value, ties)], [str(path)], Conventions(**conventions),
+                    None, {str(path): ["builtin#1"]})  # fmt: skip
 
 
 def test_it_holds_hashes_models_conventions_and_totals(tmp_path):

@@ -84,6 +84,17 @@ def test_pooled_measures_have_a_total_and_no_values(tmp_path):
     assert found.ties_by == "input"
 
 
+def test_pooled_measures_count_queries_that_the_run_lacks(tmp_path):
+    run = "".join(
+        f'{{"id":"{query}","lang":"de","hits":[{{"id":"a","score":0.9}},{{"id":"x","score":0.1}}]}}\n'
+        for query in ("q1", "q2")
+    )
+    found = scored(tmp_path, "AUC,MRV(of=lang)", run, fields=["model"], gallery=9, name="a.jsonl")
+    assert found.totals["MRV(of=lang)"] == 20.25
+    assert found.pooled.field("lang") == ["de", "de", None]
+    assert found.pooled.field("nothing") == [None, None, None]
+
+
 def test_warnings_of_measures_are_kept_as_words(tmp_path):
     run = '{"id":"q1","hits":[{"id":"a","score":0.9},{"id":"x","score":0.1}]}\n'
     found = scored(tmp_path, "TAR(far=0.001)", run, name="a.jsonl")
