@@ -93,7 +93,7 @@ complete -c mmr -n '__fish_seen_subcommand_from eval' -l per-query -d 'Write a r
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l group-by -x -d 'Figures for each value of a field of the queries'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l groups -r -F -d 'Figures for each group; lines of query, tab, group'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l train-queries -r -F -d 'Vectors of training queries: figures for queries near them and far from them'
-complete -c mmr -n '__fish_seen_subcommand_from eval' -l queries -r -F -d 'Vectors of the test queries, for --train-queries'
+complete -c mmr -n '__fish_seen_subcommand_from eval' -l test-queries -r -F -d 'Vectors of the test queries, for --train-queries'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l similarity -x -d 'What is near: cosine at least S'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l assert -x -d 'Exit with 1 unless it holds'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l ties -x -a 'docid-desc docid-asc input average best worst' -d 'Order of equal scores: docid-desc, docid-asc, input, average, best, worst'

@@ -39,7 +39,7 @@ class Asked:
     group_by: str | None
     groups: str | None
     train_queries: str | None
-    queries: str | None
+    test_queries: str | None
     similarity: float | None
     asserted: tuple[str, ...]
     protocol: str | None
@@ -92,7 +92,7 @@ def _list(what: str) -> Callable[[click.Context, click.Parameter, bool], None]:
 @click.option("--groups", metavar="FILE", help="Figures for each group; lines of query, tab, group.")
 @click.option("--train-queries", metavar="FILE", help="Vectors of training queries: figures for queries "
               "near them and far from them.")  # fmt: skip
-@click.option("--queries", metavar="FILE", help="Vectors of the test queries, for --train-queries.  "
+@click.option("--test-queries", metavar="FILE", help="Vectors of the test queries, for --train-queries.  "
               "[default: those in the run]")  # fmt: skip
 @click.option("--similarity", type=float, metavar="S", help="What is near: cosine at least S.  "
               "[default: the median]")  # fmt: skip
@@ -182,7 +182,7 @@ ONE_OF = (
 )
 NEEDS = {
     "images": "protocol", "exclude_reference": "protocol", "write_queries": "protocol",
-    "write_gallery": "protocol", "write_submission": "protocol", "queries": "train_queries",
+    "write_gallery": "protocol", "write_submission": "protocol", "test_queries": "train_queries",
     "similarity": "train_queries",
 }  # fmt: skip
 NOT_OF_A_RUN = ("measures", "ci", "asserted", "manifest", "plot", *ONE_OF[1])

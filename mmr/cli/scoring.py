@@ -174,9 +174,11 @@ def _split(
     assert asked.train_queries is not None
     training = read_vectors(asked.train_queries)
     for run, path in zip(scored, asked.files[-len(scored) :], strict=True):
-        source = asked.queries or path
+        source = asked.test_queries or path
         if source == "-":
-            raise UsageError("standard input cannot be read twice", "Name the vectors with --queries FILE.")
+            raise UsageError(
+                "standard input cannot be read twice", "Name the vectors with --test-queries FILE."
+            )
         test = read_vectors(source)
         same_space(training, test, (asked.train_queries, source))
         near = dict(zip(test.ids, similarities(test.rows, training.rows).tolist(), strict=True))
