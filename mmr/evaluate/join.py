@@ -16,7 +16,6 @@ from mmr.evaluate.ties import equal_to_previous, order_by_score, reordered
 from mmr.stream.compressed import is_regular, open_input
 from mmr.stream.spans import Bools, Hashes, Lookup, Spans, hashed, joint, ranges, repeated
 
-FEW = 4096
 Sets = Mapping[str, Collection[str]]
 
 
@@ -90,6 +89,7 @@ class Reading(Iterator[Judged]):
         self.listed = False
         self.example: str | None = None
         self.familiar = False
+        self._judged_items: Hashes | None = None
         self._blocks = self._all()
 
     @property
@@ -107,28 +107,33 @@ class Reading(Iterator[Judged]):
             )
             for rankings in found:
                 self.listed = rankings.listed
-                if not self.familiar:
-                    self._look_at(rankings.items)
+                if len(rankings.items) and self.example is None:
+                    self.example = rankings.items[0].decode()
                 place = self._qrels.find(rankings.queries)
                 self._check_new(rankings, place)
                 if (place >= 0).any():
-                    yield join.judged(rankings, place)
+                    judged = join.judged(rankings, place)
+                    self.familiar = self.familiar or len(judged.rank) > 0
+                    yield judged
                 else:
                     join.check(rankings)
+                self.familiar = self.familiar or self._is_familiar(rankings.items)
 
-    def _look_at(self, items: Spans) -> None:
-        """Note an item, and whether any is judged; the first few tell most of the time."""
-        if len(items) and self.example is None:
-            self.example = items[0].decode()
-        for part in (slice(0, FEW), slice(FEW, None)):
-            if not self.familiar:
-                self.familiar = bool(np.isin(hashed(items.take(part)), self._qrels.hash).any())
+    def _is_familiar(self, items: Spans) -> bool:
+        """Whether any item has a judgement, of whatever query."""
+        if self._judged_items is None:
+            self._judged_items = np.sort(self._qrels.hash)
+        found = hashed(items)
+        at = np.searchsorted(self._judged_items, found)
+        inside = at < len(self._judged_items)
+        return bool((self._judged_items[at[inside]] == found[inside]).any())
 
     def _check_new(self, rankings: Rankings, place: Ints) -> None:
         """Raise unless each query comes for the first time. `place` is its place in the qrels, or -1."""
         known = np.flatnonzero(place >= 0)
-        later = np.ones(len(known), np.bool_)
-        later[np.unique(place[known], return_index=True)[1]] = False
+        order = np.argsort(place[known], kind="stable")
+        later = np.zeros(len(known), np.bool_)
+        later[order[1:]] = np.diff(place[known][order]) == 0
         again = known[later | self._seen[place[known]]]
         if len(again):
             raise self._twice(rankings, int(again[0]))

@@ -226,6 +226,33 @@ def test_ids_of_hits_may_be_renamed(tmp_path: Path) -> None:
         read(path, {"q": {"12": 1}}, renamed=stem)
 
 
+@pytest.mark.parametrize(
+    ("run", "familiar"),
+    [
+        (b"q Q0 b 1 2 x\n", True),  # judged for this query
+        (b"u Q0 z 1 2 x\nq Q0 c 1 2 x\n", True),  # judged for another query
+        (b"u Q0 c 1 2 x\n", True),  # in an unknown query
+        (b"q Q0 z 1 2 x\nr Q0 zz 1 2 x\nu Q0 zzz 1 2 x\n", False),
+        (b"", False),
+    ],
+)
+def test_whether_the_items_are_those_that_are_judged(tmp_path: Path, run: bytes, familiar: bool) -> None:
+    path = tmp_path / "a.run"
+    path.write_bytes(run)
+    for removed in (None, {"q": ["b"]}):
+        reading = judged_blocks(str(path), Qrels.of({"q": {"b": 1}, "r": {"c": 0}}), removed=removed)
+        list(reading)
+        assert reading.familiar == familiar
+        assert (reading.example is None) == (not run)
+
+
+def test_no_judgements_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.run"
+    path.write_bytes(b"q Q0 b 1 2 x\n")
+    reading = judged_blocks(str(path), Qrels.of({}))
+    assert list(reading) == [] and reading.unknown == 1 and not reading.familiar
+
+
 def test_queries_without_a_ranking() -> None:
     qrels = Qrels.of({"b": {"x": 0, "y": 2}, "a": {"z": 1}})
     block = empty_block(qrels, ["b", "a"])
