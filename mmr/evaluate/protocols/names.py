@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from mmr.errors import BadDataError, shown
+from mmr.errors import BadDataError, BadItem, MissingInputError, shown
 from mmr.pictures.walk import SUFFIXES
 
 NUMBER = re.compile(r"(?:COCO_\w+_)?(\d+)", re.ASCII)
@@ -97,7 +97,8 @@ class Pictures:
     def path(self, name: str, usual: str) -> str:
         """The path of a picture: the file in the folder whose name fits, or without a folder the usual one.
 
-        Raises `BadDataError` when the folder has no such picture, or two.
+        Raises `BadDataError` when the folder has no such picture, or two, `MissingInputError` when it cannot
+        be listed.
         """
         if self._folder is None:
             return usual
@@ -111,11 +112,13 @@ class Pictures:
         return self._found[name]
 
     def _walked(self, folder: str) -> dict[str, str]:
-        from mmr.errors import raise_item
         from mmr.pictures.walk import Walk
 
+        def refuse(item: BadItem) -> None:
+            raise MissingInputError(f"{item.where}: {item.what}", item.fix)
+
         found: dict[str, str] = {}
-        for picture in Walk(reject=raise_item).find([folder]):
+        for picture in Walk(reject=refuse).find([folder]):
             name = self._renamed(picture.path)
             if name in found:
                 raise BadDataError(

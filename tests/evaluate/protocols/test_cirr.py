@@ -94,6 +94,8 @@ def test_pictures_are_looked_up_in_the_folder_that_was_embedded(tmp_path):
     (tmp_path / "deep" / "er" / "dev-4-0-img1.jpg").unlink()
     with pytest.raises(BadDataError, match="no picture dev-4-0-img1"):
         list(read("cirr", [CAPS], Options(images=folder)).queries())
+    with pytest.raises(MissingInputError, match="does not exist"):
+        list(read("cirr", [CAPS], Options(images=f"{folder}/nowhere")).queries())
     (tmp_path / "dev-1-0-img0.png").touch()
     with pytest.raises(BadDataError, match="are both dev-1-0-img0"):
         list(read("cirr", [CAPS], Options(images=folder)).queries())
