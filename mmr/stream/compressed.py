@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from mmr.errors import BadDataError, MissingInputError, shown
 
@@ -21,8 +21,20 @@ def open_input(path: str) -> BinaryIO:
     file = _stdin() if path == "-" else _file(path)
     if file.peek(2)[:2] != GZIP:
         return file
-    unpacked = _Unpacked(file, "stdin" if path == "-" else shown(path))
-    return cast(BinaryIO, io.BufferedReader(unpacked, BUFFER))
+    return unpacked(file, "stdin" if path == "-" else shown(path))
+
+
+class Readable(Protocol):
+    """What gzip data is read from: `read(n)` gives n bytes, fewer only at the end."""
+
+    def read(self, count: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+def unpacked(file: Readable, source: str) -> BinaryIO:
+    """What is inside gzip data; reading it raises `BadDataError` where the data is damaged or cut off."""
+    return cast(BinaryIO, io.BufferedReader(_Unpacked(file, source), BUFFER))
 
 
 def is_regular(path: str) -> bool:
@@ -54,11 +66,11 @@ def _file(path: str) -> io.BufferedReader:
 class _Unpacked(io.RawIOBase):
     """The bytes inside gzip data; damage is named as bad data of its source."""
 
-    def __init__(self, file: io.BufferedReader, source: str) -> None:
+    def __init__(self, file: Readable, source: str) -> None:
         import gzip  # 3 ms that plain files need not wait for
 
         self._file = file
-        self._inner = gzip.GzipFile(fileobj=file)
+        self._inner = gzip.GzipFile(fileobj=cast(Any, file))
         self._source = source
 
     def readable(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mmr.errors import BadDataError, BadItem, MissingInputError, Reject, shown
 from mmr.stream import text
+from mmr.stream.compressed import GZIP, unpacked
 from mmr.stream.fields import bad, completed
 from mmr.stream.pipe import Pipe, Records
 from mmr.stream.records import Place, Record
@@ -27,7 +28,6 @@ KNOWN_FILES = (
     (b"\x89PNG", "a PNG picture", "mmr embed"),
     (b"\xff\xd8\xff", "a JPEG picture", "mmr embed"),
     (b"GIF8", "a GIF picture", "mmr embed"),
-    (b"\x1f\x8b", "gzip data", "gzip -dc"),
     (b"\x28\xb5\x2f\xfd", "zstd data", "zstd -dc"),
     (b"PK\x03\x04", "a zip archive", "unzip -p"),
     (b"SQLite format 3", "an SQLite database", "mmr index --dump"),
@@ -37,7 +37,7 @@ KNOWN_FILES = (
 def read_records(
     sources: Sequence[str], *, reject: Reject, vectors: bool = True, eof: bool = False
 ) -> Records:
-    """Yield the records of files, one after the other; `-` is standard input.
+    """Yield the records of files, one after the other; `-` is standard input, gzip is unpacked.
 
     reject   gets every line that is no record; the others come through
     vectors  False leaves `vector`, `vectors` and `bindings` as they came, and needs no numpy
@@ -116,6 +116,11 @@ class _Reader:
         if first is None:
             return
         line = first[1]
+        if line.startswith(GZIP):
+            self.pipe = None
+            inside = unpacked(_Joined(line, file), source)
+            yield from self._stream(inside, source, name.removesuffix(".gz"))
+            return
         if line.startswith(NPY_MAGIC):
             yield from self._npy_stream(file, line, source)
             return
@@ -146,16 +151,7 @@ class _Reader:
     def _npy_stream(self, file: BinaryIO | Pipe, start: bytes, source: str) -> Iterator[Record]:
         from mmr.stream.npy import piped_blocks
 
-        held = bytearray(start)
-
-        def read(count: int) -> bytes:
-            if not held:
-                return file.read(count)
-            head = bytes(held[:count])
-            del held[:count]
-            return head if len(head) == count else head + file.read(count - len(head))
-
-        for block in piped_blocks(read, source):
+        for block in piped_blocks(_Joined(start, file).read, source):
             yield from self._rows(block, source)
 
     def _rows(self, block: Floats, source: str) -> Iterator[Record]:
@@ -201,6 +197,22 @@ class _Reader:
                 record.pop("rows", None)
                 record.pop("npy", None)
                 yield record
+
+
+class _Joined:
+    """A file whose first line was read already, from its start again."""
+
+    def __init__(self, start: bytes, file: BinaryIO | Pipe) -> None:
+        self._start = start
+        self._file = file
+
+    def read(self, count: int) -> bytes:
+        """Return `count` bytes, fewer only at the end."""
+        head, self._start = self._start[:count], self._start[count:]
+        return head if len(head) == count else head + self._file.read(count - len(head))
+
+    def close(self) -> None:
+        """Leave the file to whoever opened it."""
 
 
 def _vectors_path(name: str) -> Path:
