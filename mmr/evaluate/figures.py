@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmr.evaluate.compare import Comparison
-from mmr.evaluate.doubt import STATISTICS, interval
-from mmr.evaluate.grammar import Measure
 from mmr.evaluate.groups import Group, macro, of_group
-from mmr.evaluate.judged import Floats
-from mmr.evaluate.protocols.task import Figure as Published
-from mmr.evaluate.score import Conventions
-from mmr.evaluate.scored import Scored
-from mmr.evaluate.split import Split, between
+
+if TYPE_CHECKING:
+    from mmr.evaluate.compare import Comparison
+    from mmr.evaluate.grammar import Measure
+    from mmr.evaluate.judged import Floats
+    from mmr.evaluate.protocols.task import Figure as Published
+    from mmr.evaluate.score import Conventions
+    from mmr.evaluate.scored import Scored
+    from mmr.evaluate.split import Split
 
 Figure = dict[str, Any]
 COMPARED = ("base", "value", "difference", "low", "high", "p", "holm", "effect", "detectable")
@@ -32,8 +33,7 @@ def overall(
     for measure in measures:
         text = str(measure)
         figure: Figure = {"run": scored.name, "measure": text, "value": _number(scored.totals[text])}
-        if seed is not None:
-            figure |= _bounds(scored.values.get(text), measure, seed)
+        figure |= _bounds(scored.values.get(text), measure.row.total, seed)
         if text in scored.ties:
             figure["worst"], figure["best"] = scored.ties[text]
         yield figure | {
@@ -59,8 +59,7 @@ def by_group(
             columns[str(measure)].append(value)
             figure: Figure = {"run": scored.name, "field": field, "group": group.name,
                               "measure": str(measure), "value": _number(value)}  # fmt: skip
-            if seed is not None:
-                figure |= _bounds(values[np.asarray(group.places)], measure, seed)
+            figure |= _bounds(values[np.asarray(group.places)], measure.row.total, seed)
             yield figure | {"queries": len(group.places)}
     several = Group("micro", sorted({place for group in sets for place in group.places}))
     for name in ("macro", "micro"):
@@ -71,6 +70,8 @@ def by_group(
             yield {"run": scored.name, "field": field, "group": name, "measure": text,
                    "value": _number(value), "queries": len(several.places)}  # fmt: skip
     if seed is not None and len(sets) == 2 and not set(sets[0].places) & set(sets[1].places):
+        from mmr.evaluate.split import between
+
         for side in between(scored, single, sets[0].places, sets[1].places, seed):
             yield {"run": scored.name, "field": field, "group": f"{sets[0].name} - {sets[1].name}",
                    "measure": side.measure, "value": _number(side.gap), "low": _number(side.low),
@@ -85,11 +86,8 @@ def published(
         figure: Figure = {"run": scored.name, "protocol": name, "group": one.part or "all",
                           "measure": one.measure, "value": _number(one.value)}  # fmt: skip
         if one.values is not None:
-            defined = one.values[~np.isnan(one.values)]
-            if seed is not None and len(defined) > 1:
-                low, high = interval(defined, seed=seed)
-                figure |= {"low": low, "high": high}
-            figure["queries"] = len(defined)
+            figure |= _bounds(one.values, "mean", seed)
+            figure["queries"] = int((~np.isnan(one.values)).sum())
         yield figure
 
 
@@ -170,14 +168,16 @@ def ties_lines(scored: Scored, measures: Sequence[Measure]) -> Iterator[str]:
                    f"{best:.4f} (--ties).")  # fmt: skip
 
 
-def _bounds(values: Floats | None, measure: Measure, seed: int) -> Figure:
-    """The interval's ends; empty for a sum and for a pooled measure, which have none."""
-    if values is None or measure.row.total not in STATISTICS:
+def _bounds(values: Floats | None, how: str, seed: int | None) -> Figure:
+    """The ends of the interval; none without a seed, of a sum, a pooled measure or fewer than two values."""
+    if seed is None or values is None:
         return {}
+    from mmr.evaluate.doubt import STATISTICS, interval
+
     defined = values[~np.isnan(values)]
-    if len(defined) < 2:
+    if len(defined) < 2 or how not in STATISTICS:
         return {}
-    low, high = interval(defined, seed=seed, statistic=measure.row.total)
+    low, high = interval(defined, seed=seed, statistic=how)
     return {"low": _number(low), "high": _number(high)}
 
 
