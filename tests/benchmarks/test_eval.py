@@ -96,4 +96,4 @@ def test_what_starting_costs(tmp_path: Path) -> None:
     assert (
         report("eval, 10 queries (imports), against `import pytrec_eval`, CPU", mine.cpu, first.cpu, 3) <= 3
     )
-    assert report("eval, 10 queries (imports), against `ir_measures`, CPU", mine.cpu, second.cpu, 1) <= 1
+    assert report("eval, 10 queries (imports), against `ir_measures`, CPU", mine.cpu, second.cpu, 2) <= 2
