@@ -87,7 +87,7 @@ def _export(options: argparse.Namespace) -> None:
 def _measure(options: argparse.Namespace) -> None:
     from .measure import measure
 
-    measure(options.work, options.photographs, options.most)
+    measure(options.work, options.photographs.parent if options.photographs else None, options.most)
 
 
 STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -124,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--head-steps", type=int, default=600, help="batches for the head alone [%(default)s]")
     made.add_argument("--steps", type=int, default=3000, help="batches for head and blocks [%(default)s]")
     made.add_argument("--minutes", type=float, default=math.inf, help="end tuning by then, softly")
-    made.add_argument("--most", type=int, default=1000, help="pictures of each measured set [%(default)s]")
+    made.add_argument("--most", type=int, default=5000, help="pictures of each measured set [%(default)s]")
     return made
 
 
