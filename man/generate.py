@@ -114,6 +114,23 @@ def results() -> str:
     return "\n".join(out)
 
 
+def builtin() -> str:
+    """What `make builtin-eval` measured of the built-in encoder, as prose."""
+    rows = [json.loads(line) for line in (HERE / "builtin.jsonl").read_text(encoding="utf-8").splitlines()]
+    out = []
+    for row in rows:
+        least = row.get("unit") not in {"MB", "ms"}
+        number = f"{row['value']:.3g} {row['unit']}" if "unit" in row else f"{row['measure']} {row['value']:.3f}"
+        span = f" ({row['low']:.3f} to {row['high']:.3f})" if "low" in row else ""
+        asked = ""
+        if "wanted" in row:
+            met = row["value"] >= row["wanted"] if least else row["value"] <= row["wanted"]
+            asked = f"; at {'least' if least else 'most'} {row['wanted']:g} was asked for: {'met' if met else 'missed'}"
+        size = f" {row['size']}." if "size" in row else ""
+        out.append(f"{row['name']}\n: {number}{span}{asked}.{size}\n")
+    return "\n".join(out)
+
+
 def _extra(needs: str) -> str:
     return f" Needs `pip install 'mmr[{needs}]'`." if needs else ""
 
@@ -129,7 +146,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
     from mmr.pictures.decode import PIXELS
 
     values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
-              "{measures}": measures(), "{protocols}": protocols()}  # fmt: skip
+              "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin()}  # fmt: skip
     for name, value in values.items():
         text = text.replace(name, value)
     return roff.sections(text)
@@ -218,7 +235,7 @@ def files() -> dict[Path, str]:
     for command in tree.commands():
         title = f"mmr-{command.name}"
         found[HERE / "man1" / f"{title}.1"] = command_page(command, title)
-    for title, section in (("mmr-stream", 5), ("mmr-index", 5), ("mmr-results", 7)):
+    for title, section in (("mmr-stream", 5), ("mmr-index", 5), ("mmr-results", 7), ("mmr-builtin", 7)):
         found[HERE / f"man{section}" / f"{title}.{section}"] = prose_page(title, section)
     completions = HERE.parent / "completions"
     for name, script in shells.scripts(tree.program(), tree.commands()).items():

@@ -129,7 +129,8 @@ def _list(what: str) -> Callable[[click.Context, click.Parameter, bool], None]:
               help="How many hits --hubness and --shares look at.")  # fmt: skip
 @click.option("--manifest", metavar="FILE", help="Record files, models, conventions and versions; say what "
               "differs from the FILE that is there.")  # fmt: skip
-@click.option("--plot", metavar="FILE", help="Draw what was measured: PNG, SVG or PDF.")
+@click.option("--plot", metavar="FILE", help="Draw what was measured: PNG, SVG, PDF, or its points as "
+              "JSONL.")  # fmt: skip
 @click.option("--format", "format_", type=click.Choice(["table", "jsonl", "tsv", "markdown", "latex"]),
               metavar="NAME", help="table, jsonl, tsv, markdown or latex.  "
               "[default: table on a terminal, else jsonl]")  # fmt: skip

@@ -19,9 +19,12 @@ from mmr.evaluate.doubt import STATISTICS, interval
 from mmr.evaluate.grammar import Measure
 from mmr.evaluate.measures.calibration import reliability
 from mmr.evaluate.measures.roc import curve
+from mmr.evaluate.points import points
 from mmr.evaluate.scored import Scored
+from mmr.stream.files import whole_file
+from mmr.stream.records import dump
 
-FORMATS = ("png", "svg", "pdf")
+FORMATS = ("png", "svg", "pdf", "jsonl")
 CURVED = ("R", "hit")
 CUTOFFS = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
 VERIFICATION = ("AUC", "EER", "TAR")
@@ -79,7 +82,7 @@ def draw(
     groups: Sequence[Record] = (),
     seed: int = 0,
 ) -> None:
-    """Draw the measures of some runs into a PNG, SVG or PDF file, whole or not at all.
+    """Draw the measures of some runs into a PNG, SVG or PDF file, or write the points as JSONL.
 
     runs    scored by `measures`, and by `needed(measures)` for whole curves
     groups  records {"run", "group", "measure", "value"} and maybe "low", "high": bars per group are then all
@@ -90,24 +93,28 @@ def draw(
     for another kind of file, `UnavailableError` without matplotlib.
     """
     kind = kind_of(path)
-    names = short_names([run.name for run in runs])
-    panels = list(
-        _group_panels(groups, dict(zip([run.name for run in runs], names, strict=True)))
-        if groups
-        else _panels(runs, names, measures, seed)
-    )
-    picture = _rendered(panels, names, kind)
-    from mmr.stream.files import whole_file
-
+    if kind == "jsonl":
+        found = groups or points(runs, _families(measures, runs), measures)
+        content = b"".join(dump(record) for record in found)
+    else:
+        names = short_names([run.name for run in runs])
+        panels = list(
+            _group_panels(groups, dict(zip([run.name for run in runs], names, strict=True)))
+            if groups
+            else _panels(runs, names, measures, seed)
+        )
+        content = _rendered(panels, names, kind)
     with whole_file(path) as file:
-        file.write(picture)
+        file.write(content)
 
 
 def kind_of(path: str) -> str:
-    """The kind of picture that a name asks for, one of FORMATS. Raises `UsageError` for any other."""
+    """The kind of file that a name asks for, one of FORMATS. Raises `UsageError` for any other."""
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
-        raise UsageError(f"--plot {shown(path)} names no picture", "End the name in .png, .svg or .pdf.")
+        raise UsageError(
+            f"--plot {shown(path)} names no picture", "End the name in .png, .svg, .pdf or .jsonl."
+        )
     return kind
 
 
