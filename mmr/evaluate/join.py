@@ -199,7 +199,7 @@ class _Join:
     def judged(self, rankings: Rankings, place: Ints) -> Judged:
         """Judge the queries of a block that have judgements; `place` is where, -1 of the others."""
         hashes = self.check(rankings)
-        self._check_scores(rankings)
+        self._check_scores(rankings, place)
         lines = self._matched(rankings, hashes, place)
         known = np.flatnonzero(place >= 0)
         queries = rankings.queries.take(known).texts()
@@ -234,12 +234,12 @@ class _Join:
         found = replace(found, fields=fields, among=inner)
         return reordered(found, self._how.ties) if self._how.ties in ("best", "worst") else found
 
-    def _check_scores(self, rankings: Rankings) -> None:
-        """Raise where hits lack the scores that the order or a measure needs."""
+    def _check_scores(self, rankings: Rankings, place: Ints) -> None:
+        """Raise where hits of judged queries lack the scores that the order or a measure needs."""
         sorts = self._how.ties in ("docid-desc", "docid-asc")
         if not (self._how.scores or sorts):
             return
-        lacking = np.flatnonzero(np.isnan(rankings.score))
+        lacking = np.flatnonzero(np.isnan(rankings.score) & (place >= 0)[_owners(rankings.start)])
         if len(lacking):
             hit = int(lacking[0])
             group = int(np.searchsorted(rankings.start, hit, side="right")) - 1
