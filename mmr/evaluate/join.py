@@ -217,7 +217,7 @@ class _Join:
             lines = lines.cut(kept)
         among = None
         sets = self._sets(rankings, queries, known)
-        if any(one is not None for one in sets):
+        if self._how.among or any(one is not None for one in sets):
             inside = of_groups(self._candidates, sets, lines.group, lines.item, lines.hash)
             inside |= np.array([one is None for one in sets])[lines.group]
             among = lines.cut(inside)

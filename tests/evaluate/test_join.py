@@ -198,7 +198,7 @@ def test_what_is_cut_from_rankings(tmp_path_factory, pair, data, listed, shared_
     for block in judged_blocks(str(path), Qrels.of(qrels), among=sets, precision=precision):
         whole, cut = expected(lambda q, item: True), expected(inside)
         assert held(block) == {q: whole[q] for q in block.queries}
-        if any(q in sets for q in block.queries):
+        if sets:
             assert block.among is not None
             assert held(block.among) == {q: cut[q] for q in block.queries}
         else:
