@@ -116,18 +116,22 @@ def results() -> str:
 
 def builtin() -> str:
     """What `make builtin-eval` measured of the built-in encoder, as prose."""
+    if not (HERE / "builtin.jsonl").is_file():
+        return "Not measured yet."
     rows = [json.loads(line) for line in (HERE / "builtin.jsonl").read_text(encoding="utf-8").splitlines()]
     out = []
     for row in rows:
         least = row.get("unit") not in {"MB", "ms"}
-        number = f"{row['value']:.3g} {row['unit']}" if "unit" in row else f"{row['measure']} {row['value']:.3f}"
+        number = f"{row['value']:.3g} {row['unit']}" if "unit" in row else f"{row['value']:.3f}"
         span = f" ({row['low']:.3f} to {row['high']:.3f})" if "low" in row else ""
-        asked = ""
+        wanted = ""
         if "wanted" in row:
             met = row["value"] >= row["wanted"] if least else row["value"] <= row["wanted"]
-            asked = f"; at {'least' if least else 'most'} {row['wanted']:g} was asked for: {'met' if met else 'missed'}"
+            asked = f"{'at least' if least else 'at most'} {row['wanted']:g} asked for"
+            wanted = f"; {asked}: {'reached' if met else 'missed'}"
         size = f" {row['size']}." if "size" in row else ""
-        out.append(f"{row['name']}\n: {number}{span}{asked}.{size}\n")
+        measure = f", {row['measure']}" if "measure" in row else ""
+        out.append(f"{row['name']}{measure}\n: {number}{span}{wanted}.{size}\n")
     return "\n".join(out)
 
 
