@@ -28,7 +28,7 @@ from .captions import Scene
 from .pixels import Colour, Pixels
 
 OUTLINE_SOURCES = ("tabler-outline", "lucide", "phosphor-light", "phosphor-regular", "fluent-regular")
-PAIR_SHARE = 0.62  # of the pairs: single drawings
+PAIR_SHARE = 0.5  # of the pairs: single drawings
 NAME_SHARE = 12  # a name is taken this many times as often as one keyword
 MOST_USE = 8.0  # no common word is drawn more often than one of this weight
 DAY_INK: tuple[Colour, ...] = ((20, 20, 24), (60, 60, 66), (95, 95, 100), (40, 50, 90))
@@ -172,8 +172,10 @@ class Studio:
         edge = (SIDE - drawing.width) // 2
         sheet.paste(drawing, (edge, edge), drawing)
         if row["coloured"] and rng.random() < traced:
-            trace = rng.choice((pixels.outlined, pixels.sketched))
+            style, trace = rng.choice((("outline", pixels.outlined), ("sketch", pixels.sketched)))
             sheet = trace(sheet, rng, rng.choice(DAY_INK), paper)
+            if rng.random() < 0.5:
+                text = rng.choice(captions.STYLES[style]).format(text)
         if rng.random() < 0.1:
             sheet = sheet.convert("L").convert("RGB")
         picture = pixels.toned(pixels.moved(sheet, rng, paper, mirror=row["coloured"]), rng)
@@ -187,7 +189,7 @@ class Studio:
         colour, drawing = self._in_colour(row, rng)
         place = rng.choice(list(scenery.PAINTERS)) if rng.random() < 0.55 else ""
         time = rng.choice(("day", "day", "night", "night", "sunset")) if place else ""
-        style = rng.choices(("flat", "outline", "sketch"), (6, 2, 2))[0]
+        style = rng.choices(("flat", "outline", "sketch"), (5, 2.5, 2.5))[0]
         second = rng.choice(self._subject_names(second_row)) if second_row else ""
         scene = Scene(name, count, colour, second, place, time, style)
         if place:
