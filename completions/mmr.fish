@@ -114,7 +114,7 @@ complete -c mmr -n '__fish_seen_subcommand_from eval' -l gap -d 'Measure how far
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l shares -x -d 'Shares of a field\'s values in the first -k hits; `modality` is image or text'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -s k -x -d 'How many hits --hubness and --shares look at'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l manifest -r -F -d 'Record files, models, conventions and versions; say what differs from the FILE that is there'
-complete -c mmr -n '__fish_seen_subcommand_from eval' -l plot -r -F -d 'Draw what was measured: PNG, SVG or PDF'
+complete -c mmr -n '__fish_seen_subcommand_from eval' -l plot -r -F -d 'Draw what was measured: PNG, SVG, PDF, or its points as JSONL'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l format -x -a 'table jsonl tsv markdown latex' -d 'table, jsonl, tsv, markdown or latex'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l seed -x -d 'Of every random draw'
 complete -c mmr -n '__fish_seen_subcommand_from eval' -l list-measures -d 'Show the measures and their parameters, and exit'
