@@ -10,7 +10,7 @@ import numpy as np
 
 from mmr.errors import BadDataError, BadItem, shown
 from mmr.evaluate.judged import Floats, Ints
-from mmr.stream.fields import completed
+from mmr.stream.fields import completed, usual_hits
 from mmr.stream.records import Place
 from mmr.stream.spans import Spans, changes, joined
 from mmr.stream.text import BOM, parsed
@@ -83,7 +83,7 @@ def read_rankings(
 
 
 def _renamed(items: Spans, renamed: Callable[[str], str]) -> Spans:
-    return Spans.of(renamed(item).encode() for item in items.texts())
+    return Spans.of_texts([renamed(item) for item in items.texts()])
 
 
 def _first_line(file: BinaryIO) -> bytes:
@@ -127,21 +127,20 @@ class _Held:
     """Records of JSONL until they make a block."""
 
     def __init__(self, fields: Sequence[str]) -> None:
-        self.queries: list[bytes] = []
+        self.queries: list[str] = []
         self.counts: list[int] = []
         self.lines: list[int] = []
-        self.items: list[bytes] = []
+        self.items: list[str] = []
         self.scores: list[float] = []
         self.fields: dict[str, list[Any]] = {name: [] for name in fields}
         self.among: list[Sequence[str] | None] = []
 
-    def add(self, record: Mapping[str, Any], line: int) -> None:
-        hits = record["hits"]
-        self.queries.append(record["id"].encode())
-        self.counts.append(len(hits))
+    def add(self, record: Mapping[str, Any], items: list[str], scores: list[float], line: int) -> None:
+        self.queries.append(record["id"])
+        self.counts.append(len(items))
         self.lines.append(line)
-        self.items.extend([hit["id"].encode() for hit in hits])
-        self.scores.extend([hit.get("score", np.nan) for hit in hits])
+        self.items.extend(items)
+        self.scores.extend(scores)
         for name, column in self.fields.items():
             column.append(record.get(name))
         self.among.append(record.get("among"))
@@ -151,10 +150,11 @@ class _Held:
         start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         lines = np.array(self.lines, np.int64)
         among = self.among if any(one is not None for one in self.among) else None
+        queries, items = Spans.of_texts(self.queries), Spans.of_texts(self.items)
+        scores = np.array(self.scores, np.float64)
         return Rankings(
-            source, Spans.of(self.queries), start, Spans.of(self.items), np.array(self.scores, np.float64),
-            np.repeat(lines, counts), lines, True, self.fields, among,
-        )  # fmt: skip
+            source, queries, start, items, scores, np.repeat(lines, counts), lines, True, self.fields, among
+        )
 
 
 def _listed(file: BinaryIO, source: str, fields: Sequence[str]) -> Iterator[Rankings]:
@@ -167,7 +167,7 @@ def _listed(file: BinaryIO, source: str, fields: Sequence[str]) -> Iterator[Rank
         record = _record(line, Place(source, number))
         if record is None:
             continue
-        held.add(record, number)
+        held.add(*record, number)
         if len(held.items) >= HITS_HELD or len(held.queries) >= QUERIES_HELD:
             yield held.rankings(source)
             held = _Held(fields)
@@ -175,20 +175,23 @@ def _listed(file: BinaryIO, source: str, fields: Sequence[str]) -> Iterator[Rank
         yield held.rankings(source)
 
 
-def _record(line: bytes, place: Place) -> Mapping[str, Any] | None:
-    """The record of a line; None of one that only marks the end of a stream."""
+def _record(line: bytes, place: Place) -> tuple[Mapping[str, Any], list[str], list[float]] | None:
+    """The record of a line, its items and their scores; None of one that only marks the end of a stream."""
     try:
         found = parsed(line, place)
         if "error" in found and "stage" in found:
             why = shown(str(found["error"]))
             raise BadDataError(f"{place} was rejected: {why}", "Mend it and search again: it has no ranking.")
+        columns = usual_hits(found["hits"]) if type(found.get("hits")) is list else None
+        if columns is not None and "id" in found:
+            del found["hits"]  # they are checked, and no id has to be made of them
         record = completed(found, place, vectors=False)
     except BadItem as item:
         raise BadDataError(str(item), "A measure over part of a file is a wrong number.") from None
     if record.get("eof") is True:
         return None
-    if "hits" not in record:
+    if columns is None:
         raise BadDataError(
             f"{place}: query {shown(record['id'])} has no hits", "`mmr query` writes records with hits."
         )
-    return record
+    return record, *columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -139,11 +140,23 @@ def _true(name: str, value: Any) -> None:
 def _hits(name: str, value: Any) -> None:
     if type(value) is not list:
         raise Wrong(f'"{name}" is {kind(value)}, not a list')
+    if usual_hits(value) is not None:
+        return
     for rank, hit in enumerate(value, 1):
         if type(hit) is not dict or type(hit.get("id")) is not str or not hit["id"]:
             raise Wrong(f'hit {rank} of "{name}" is not an object with an "id"')
         if type(hit.get("score", 0.0)) not in (int, float):
             raise Wrong(f"the score of hit {rank} is {kind(hit['score'])}, not a number")
+
+
+def usual_hits(hits: list[Any]) -> tuple[list[str], list[float]] | None:
+    """The ids and the scores (NaN where there is none) of hits; None unless all are as they should be."""
+    if not set(map(type, hits)) <= {dict}:
+        return None
+    names = [hit.get("id") for hit in hits]
+    scores = [hit.get("score", math.nan) for hit in hits]
+    right = set(map(type, names)) <= {str} and all(names) and set(map(type, scores)) <= {int, float}
+    return (names, scores) if right else None
 
 
 CHECKS: dict[str, Callable[[str, Any], None]] = {

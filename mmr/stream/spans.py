@@ -64,6 +64,16 @@ class Spans:
         start = np.concatenate([np.zeros(1, np.int64), end[:-1]]) if held else end
         return Spans(np.frombuffer(b"".join([*held, bytes(PAD)]), np.uint8), start, end)
 
+    @staticmethod
+    def of_texts(texts: Sequence[str]) -> Spans:
+        """The same of strings, in UTF-8."""
+        whole = "".join(texts)
+        if not whole.isascii():
+            return Spans.of(text.encode() for text in texts)
+        end = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+        buffer = np.frombuffer(whole.encode() + bytes(PAD), np.uint8)
+        return Spans(buffer, np.concatenate([np.zeros(1, np.int64), end])[: len(end)], end)
+
 
 def joined(parts: Sequence[Spans]) -> Spans:
     """The strings of all parts, one after the other, in a buffer of their own; needs at least one part."""

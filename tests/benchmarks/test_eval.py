@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmr.errors import raise_item
+from mmr.stream.read import read_records
+from mmr.stream.records import dump
 from tests.benchmarks.measure import interleaved, report
 from tests.conftest import program_environment
 
@@ -30,6 +33,18 @@ values = pytrec_eval.RelevanceEvaluator(qrels, asked).evaluate(run).values()
 for name in names:
     print(pytrec_eval.compute_aggregated_measure(name, [one[name] for one in values]))
 """
+HITS_PEER = """
+import sys
+import orjson
+import pytrec_eval
+with open(sys.argv[1]) as file:
+    qrels = pytrec_eval.parse_qrel(file)
+run = {}
+with open(sys.argv[2], "rb") as file:
+    for line in file:
+        record = orjson.loads(line)
+        run[record["id"]] = {hit["id"]: hit["score"] for hit in record["hits"]}
+""" + PEER.partition("parse_run(file)\n")[2]
 SCORES = {
     "6 decimals": lambda scores: [f"{score:.6f}" for score in scores],
     "17 digits": lambda scores: [repr(score) for score in scores],
@@ -75,6 +90,23 @@ def test_against_pytrec_eval(tmp_path: Path, form: str) -> None:
     assert found == pytest.approx([float(line) for line in output(pytrec_eval(*files)).split()], rel=1e-12)
     mine, peer = interleaved(5, ours(*files), pytrec_eval(*files))
     name = f"eval, 10,000 x 100, five measures, scores of {form}, against a process with pytrec_eval"
+    assert report(f"{name}, CPU", mine.cpu, peer.cpu, 1) <= 1
+    assert report(name, mine.wall, peer.wall, 1) <= 1
+
+
+def test_hits_against_orjson_and_pytrec_eval(tmp_path: Path) -> None:
+    qrels, run = written(tmp_path, QUERIES, "17 digits")
+    hits = str(tmp_path / "hits.jsonl")
+    with open(hits, "wb") as file:
+        for record in read_records([run], reject=raise_item):
+            for hit in record["hits"]:
+                hit["image"] = f"pictures/{hit['id']}.jpg"
+            file.write(dump({"id": record["id"], "text": "a cat on a mat", "hits": record["hits"]}))
+    peer_command = [sys.executable, "-c", HITS_PEER, qrels, hits]
+    found = [json.loads(line)["value"] for line in output(ours(qrels, hits)).splitlines()]
+    assert found == pytest.approx([float(line) for line in output(peer_command).split()], rel=1e-12)
+    mine, peer = interleaved(5, ours(qrels, hits), peer_command)
+    name = "eval, 10,000 x 100 hits in JSONL, against a process with orjson and pytrec_eval"
     assert report(f"{name}, CPU", mine.cpu, peer.cpu, 1) <= 1
     assert report(name, mine.wall, peer.wall, 1) <= 1
 

@@ -28,6 +28,16 @@ def test_strings_come_back(strings: list[bytes]) -> None:
     assert joined([spans, Spans.of([b"x"]), spans]).strings() == [*strings, b"x", *strings]
 
 
+@given(
+    st.lists(
+        st.one_of(st.text("ab1", max_size=9), st.text(st.characters(exclude_categories=("Cs",)))), max_size=9
+    )
+)
+def test_texts_come_back(texts: list[str]) -> None:
+    spans = Spans.of_texts(texts)
+    assert spans.texts() == texts and spans.strings() == [text.encode() for text in texts]
+
+
 @given(STRINGS, STRINGS)
 def test_equal_strings_have_equal_hashes_in_any_buffer(one: list[bytes], other: list[bytes]) -> None:
     both = one + other
