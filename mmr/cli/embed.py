@@ -104,6 +104,7 @@ def command(
             if names_all:
                 _close(writer, count, sources.walk, report)
         _say(report, sources.walk, pipeline.tally, words_only=not (inputs or files_from))
+        model.doubt()
 
 
 def _list_models() -> None:
@@ -188,12 +189,16 @@ class _Model:
         for index, expected in self._expected.items():
             check_model(expected, model_name(encoder), expected_by=shown(index), found_by="this run",
                         fix="Leave out --model, or index into a new folder.")  # fmt: skip
-        if encoder.spec == "builtin" and sys.stderr is not None and sys.stderr.isatty():
-            self._report.note(
-                "the built-in encoder is for drawings and icons; photographs want --model clip."
-            )
         self._encoder = encoder
         return encoder
+
+    def doubt(self) -> None:
+        """Say on a terminal that the encoder is the wrong one for what it was given."""
+        from mmr.encoders import Doubts
+
+        on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        if on_terminal and isinstance(self._encoder, Doubts) and (doubt := self._encoder.doubt()):
+            self._report.note(doubt)
 
     def name(self) -> str:
         """The full name of the encoder."""

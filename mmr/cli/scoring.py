@@ -159,7 +159,7 @@ def _grouped(
     named = read_groups(asked.groups) if asked.groups else None
     field = asked.group_by or "group"
     for run in scored:
-        labels = named or dict(zip(run.queries, run.fields[field], strict=True))
+        labels = dict(zip(run.queries, run.fields[field], strict=True)) if named is None else named
         yield from by_group(run, measures, field, groups(run, labels, field), seed)
 
 

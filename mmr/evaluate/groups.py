@@ -52,7 +52,10 @@ def macro(figures: Sequence[float]) -> float:
 
 
 def read_groups(path: str) -> dict[str, str]:
-    """Read `query<TAB>group` lines. Raises `BadDataError` naming the line, for a query twice as well."""
+    """Read `query<TAB>group` lines.
+
+    Raises `BadDataError` naming the line, for a query twice as well, and for a file without any.
+    """
     from mmr.stream.compressed import open_input
 
     labels: dict[str, str] = {}
@@ -73,4 +76,6 @@ def read_groups(path: str) -> dict[str, str]:
             if query in labels:
                 raise BadDataError(f"{where}: query {shown(query)} came before", "Give each query one group.")
             labels[query] = name
+    if not labels:
+        raise BadDataError(f"{shown(path)} holds no groups", "Write lines of query, tab, group.")
     return labels

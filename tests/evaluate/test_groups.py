@@ -75,7 +75,12 @@ def test_groups_are_read_from_a_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [(b"q1 de\n", "line 1: no tab"), (b"q1\ta\nq1\tb\n", "line 2.*came before"), (b"q\xff\ta\n", "UTF-8")],
+    [
+        (b"q1 de\n", "line 1: no tab"),
+        (b"q1\ta\nq1\tb\n", "line 2.*came before"),
+        (b"q\xff\ta\n", "UTF-8"),
+        (b"\n", "holds no groups"),
+    ],
 )
 def test_a_bad_line_is_named(tmp_path, text, says):
     path = tmp_path / "g.tsv"
