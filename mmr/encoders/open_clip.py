@@ -65,6 +65,14 @@ def load(spec: str, *, device: str = "auto", precision: str = "auto", threads: i
     return OpenClip(spec, open_clip, model, tokenizer, config, file, kind, at)
 
 
+class Parts(NamedTuple):
+    """What an encoder of open_clip is made of, for those who export it: the library, model, tokenizer."""
+
+    open_clip: Any
+    model: torch.nn.Module
+    tokenizer: Any
+
+
 def described(open_clip: Any, named: Named, spec: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the architecture's configuration and the row of the weights: place and preprocessing.
 
@@ -172,8 +180,10 @@ class OpenClip:
         self.dim = int(config["embed_dim"])
         versions = f"open_clip {open_clip.__version__}, torch {torch.__version__}"
         self.runs = f"{precision} on {device.type}, {versions}"
+        self._open_clip = open_clip
         self._model: Any = model
         self._tokenizer = tokenizer
+        self._exact: OpenClip | None = self if precision == "fp32" and device.type == "cpu" else None
         self._device = device
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         preprocess = self._model.visual.preprocess_cfg
@@ -214,6 +224,19 @@ class OpenClip:
             scaled = pixels.permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
             scaled.sub_(self._mean).div_(self._std)
             return unit(self._model.encode_image(scaled.to(self._dtype)), self.spec)
+
+    def parts(self) -> Parts:
+        """The model and its tokenizer, to read and not to change."""
+        return Parts(self._open_clip, self._model, self._tokenizer)
+
+    def exact(self) -> OpenClip:
+        """This model at fp32 on the processor: itself, or loaded once more."""
+        if self._exact is None:
+            import torch
+
+            threads = int(torch.get_num_threads())
+            self._exact = load(self.spec, device="cpu", precision="fp32", threads=threads)
+        return self._exact
 
     def _none(self) -> np.ndarray:
         import numpy as np

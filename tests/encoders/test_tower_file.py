@@ -1,0 +1,240 @@
+"""Exported towers: torch's vectors, int8 with its loss, and every way in which a file can be wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from mmr.encoders import load, model_name
+from mmr.encoders import tower_file as files
+from mmr.encoders.tensors import Tensors, data_of, write
+from mmr.encoders.tower_encoder import TowerEncoder
+from mmr.encoders.tower_export import export, quantised, rounded
+from mmr.encoders.tower_file import KEY, TowerFile, kept_path
+from mmr.encoders.tower_plan import NotPlain
+from mmr.errors import BadDataError, UnavailableError
+
+TEXTS = ["a cat", "two dogs run along the beach at night", "naïve café", "", "word " * 100]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    """Keep towers and hashes of weights out of the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def toy(toys, random_weights):
+    """Load a small architecture with random weights."""
+
+    def make(name="toy", precision="fp32"):
+        return load(f"open_clip:{name}@{random_weights(name)}", precision=precision, threads=1)
+
+    return make
+
+
+@pytest.fixture
+def exported(toy):
+    """Export a small architecture; return its file and the encoder."""
+
+    def make(name="toy", precision="fp32"):
+        encoder = toy(name, precision)
+        return export(encoder, model_name(encoder)), encoder
+
+    return make
+
+
+def nothing():
+    raise AssertionError("torch was asked")
+
+
+@pytest.mark.parametrize("name", ["toy", "toy-quick", "toy-custom", "toy-eos", "toy-last", "toy-open"])
+def test_a_tower_gives_torchs_vectors_under_one_fingerprint(exported, name):
+    path, encoder = exported(name)
+    tower = TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+    assert model_name(tower) == model_name(encoder)
+    assert tower.dim == encoder.dim
+    assert np.abs(tower.encode_texts(TEXTS) - encoder.encode_texts(TEXTS)).max() <= 1e-6
+    assert tower.encode_texts([]).shape == (0, encoder.dim)
+
+
+@pytest.mark.parametrize("name", ["toy-coca", "toy-class"])
+def test_a_tower_that_is_not_plain_is_not_exported(toy, name):
+    encoder = toy(name)
+    with pytest.raises(NotPlain, match="class token"):
+        export(encoder, model_name(encoder))
+    assert not kept_path(model_name(encoder)).exists()
+
+
+def test_a_model_in_low_precision_exports_what_fp32_gives(exported, toy):
+    path, encoder = exported(precision="bf16")
+    tower = TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+    assert np.abs(tower.encode_texts(TEXTS) - toy().encode_texts(TEXTS)).max() <= 1e-6
+
+
+def test_what_is_there_is_not_written_again(exported):
+    path, encoder = exported()
+    before = path.stat().st_mtime_ns
+    assert export(encoder, model_name(encoder)) == path
+    assert path.stat().st_mtime_ns == before
+
+
+def test_tokens_that_are_not_open_clips_stop_an_export(toy):
+    encoder = toy()
+    right = encoder._tokenizer
+    encoder._tokenizer = Off(right)
+    with pytest.raises(UnavailableError, match="other tokens"):
+        export(encoder, model_name(encoder))
+    encoder._tokenizer = right
+    encoder.encode_texts = lambda texts: np.full((len(texts), 32), 32**-0.5, np.float32)
+    with pytest.raises(UnavailableError, match="other vectors than torch"):
+        export(encoder, model_name(encoder))
+    assert not kept_path(model_name(encoder)).exists()
+
+
+def Off(tokenizer):  # noqa: N802 - stands for a class
+    """A tokenizer of the same type that gives another token."""
+    made = object.__new__(type(tokenizer))
+    made.__dict__.update(tokenizer.__dict__)
+    made.bpe_ranks = dict(list(tokenizer.bpe_ranks.items())[::-1])
+    return made
+
+
+def test_int8_is_small_and_its_loss_is_measured(exported, tmp_path):
+    path, encoder = exported()
+    small = tmp_path / "int8.safetensors"
+    loss = quantised(TowerFile(path), small)
+    assert small.stat().st_size < 0.35 * path.stat().st_size
+    tower = TowerEncoder(TowerFile(small), model_name(encoder), nothing)
+    assert tower.fingerprint == f"{encoder.fingerprint}-int8"
+    cosines = (tower.encode_texts(TEXTS) * encoder.encode_texts(TEXTS)).sum(axis=1)
+    assert 0.99 < cosines.min() < 1 - 1e-7
+    assert loss.texts == 48
+    assert 0.99 < loss.least <= loss.median < 1
+
+
+def test_rows_are_rounded_to_the_nearest_step():
+    values = np.float32([[1, -0.5, 0.25], [0, 0, 0], [-127, 3, 0.4]])
+    steps, scale = rounded(values)
+    assert steps.tolist() == [[127, -64, 32], [0, 0, 0], [-127, 3, 0]]
+    assert np.abs(steps * scale[:, None] - values).max() <= scale.max() / 2
+
+
+def test_a_tower_of_another_model_is_refused(exported, toy):
+    path, _ = exported("toy")
+    with pytest.raises(BadDataError, match=r"the text tower .* is of .*, and the vectors of"):
+        TowerEncoder(TowerFile(path), model_name(toy("toy-quick")), nothing)
+
+
+def changed(path, change):
+    """Write the tower again with what it states changed, its digest still right."""
+    tensors = Tensors(path)
+    stated = json.loads(tensors.metadata[KEY])
+    arrays = {name: np.array(tensors.get(name)) for name in tensors.names()}
+    change(stated, arrays)
+    stated["digest"] = files.digest(stated, data_of(arrays))
+    write(path, arrays, {KEY: json.dumps(stated)})
+
+
+WRONG = {
+    "activation": (lambda s, a: s["text"].update(activation="quick_gelu"), "gives another vector for"),
+    "mask": (lambda s, a: s["text"].update(mask="none"), "gives another vector for"),
+    "epsilon": (lambda s, a: s["text"].update(epsilon=1e-2), "gives another vector for"),
+    "pooling": (lambda s, a: s["text"].update(pooling="last"), "gives another vector for"),
+    "heads": (lambda s, a: s["text"].update(heads=4), "gives another vector for"),
+    "cleaning": (lambda s, a: s["tokens"].update(clean="whitespace"), "gives another vector for"),
+    "weights": (lambda s, a: a["text.ln_final.bias"].__iadd__(0.01), "gives another vector for"),
+    "checks": (lambda s, a: a.update({"check.texts": a["check.texts"][:, :8].copy()}), "another length"),
+    "nan": (lambda s, a: a["text.ln_final.bias"].fill(np.nan), "zero or not finite"),
+    "shape": (lambda s, a: s["text"].update(width=128), "has the shape"),
+    "unknown activation": (lambda s, a: s["text"].update(activation="relu"), "activation is 'relu'"),
+    "unknown key": (lambda s, a: s["text"].update(rotary=True), "other things than this mmr knows: rotary"),
+    "unknown word": (lambda s, a: s.update(more=1), "other things than this mmr knows: more"),
+    "kind": (lambda s, a: s.update(kind="int4"), "kind 'int4'"),
+    "format": (lambda s, a: s.update(format=2), "has format 2, and this mmr reads 1"),
+    "unread": (lambda s, a: a.update({"text.more": np.zeros(2, np.float32)}), "would go unread: text.more"),
+    "strange": (lambda s, a: a.update({"more": np.zeros(2, np.float32)}), "tensor that is read: more"),
+    "lacking": (lambda s, a: a.pop("text.ln_final.bias"), "lacks the tensor text.ln_final.bias"),
+    "merges": (lambda s, a: a.update(tokens=a["tokens"][:-200].copy()), "merges, and CLIP's has 48,894"),
+    "context": (lambda s, a: s["tokens"].update(context=76), "gives 76 tokens, and the tower takes 77"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_tower_is_a_sentence_and_never_a_vector(exported, name):
+    path, encoder = exported()
+    change, words = WRONG[name]
+    changed(path, change)
+    with pytest.raises(BadDataError, match=words):
+        TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+
+
+def test_damage_is_found_byte_by_byte(exported):
+    path, encoder = exported()
+    whole = path.read_bytes()
+    model = model_name(encoder)
+    start = Tensors(path).start
+    rng = np.random.default_rng(0)
+    places = [*rng.integers(8, start, 80).tolist(), *rng.integers(start, len(whole), 6).tolist()]
+    for at in [0, 1, 7, 8, 9, *places]:
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        with pytest.raises(BadDataError):
+            TowerEncoder(TowerFile(path), model, nothing)
+    for length in (0, 5, 8, start, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(BadDataError, match="holds no weights"):
+            TowerEncoder(TowerFile(path), model, nothing)
+    path.write_bytes(whole)
+    TowerEncoder(TowerFile(path), model, nothing)
+
+
+def test_a_file_is_looked_at_once_for_each_version(exported, monkeypatch):
+    path, encoder = exported()
+    looked = []
+    monkeypatch.setattr(TowerFile, "check", lambda self, words: looked.append(self.path))
+    for _ in range(3):
+        TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+    assert len(looked) == 1
+    monkeypatch.setattr(files, "versions", lambda: ["other"])
+    TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+    assert len(looked) == 2
+    shutil.copy(path, path.with_name("copy.safetensors"))
+    TowerEncoder(TowerFile(path.with_name("copy.safetensors")), model_name(encoder), nothing)
+    assert len(looked) == 3
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(exported, monkeypatch, tmp_path):
+    path, encoder = exported()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    for _ in range(2):
+        TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+
+
+def test_pictures_are_the_whole_models(exported):
+    from PIL import Image
+
+    path, encoder = exported()
+    asked = []
+
+    def whole():
+        asked.append(1)
+        return encoder
+
+    tower = TowerEncoder(TowerFile(path), model_name(encoder), whole)
+    pictures = [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
+    prepared = [tower.prepare(picture) for picture in pictures]
+    assert np.array_equal(tower.encode_prepared(prepared), encoder.encode_images(pictures))
+    assert np.array_equal(tower.encode_images(pictures), encoder.encode_images(pictures))
+    assert asked == [1]
+
+
+def test_towers_are_read_by_the_library_too(exported):
+    numpy_files = pytest.importorskip("safetensors.numpy")
+    path, _ = exported()
+    tensors, read = Tensors(path), numpy_files.load_file(path)
+    assert set(read) == set(tensors.names())
+    assert all(np.array_equal(read[name], tensors.get(name)) for name in read)
