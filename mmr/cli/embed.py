@@ -196,8 +196,9 @@ class _Model:
         """Say on a terminal that the encoder is the wrong one for what it was given."""
         from mmr.encoders import Doubts
 
+        encoder: object = self._encoder
         on_terminal = sys.stderr is not None and sys.stderr.isatty()
-        if on_terminal and isinstance(self._encoder, Doubts) and (doubt := self._encoder.doubt()):
+        if on_terminal and isinstance(encoder, Doubts) and (doubt := encoder.doubt()):
             self._report.note(doubt)
 
     def name(self) -> str:

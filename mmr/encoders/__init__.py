@@ -6,7 +6,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any, cast
 
-from mmr.encoders.protocol import Closes, Encoder, Prepares, Rejects, Runs, described, model_name
+from mmr.encoders.protocol import Closes, Doubts, Encoder, Prepares, Rejects, Runs, described, model_name
 from mmr.encoders.table import Model, Row, find, list_models, loader, resolve
 from mmr.errors import UnavailableError, UsageError, shown
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "Closes", "Encoder", "Model", "Prepares", "Rejects", "Row", "Runs", "described", "list_models", "load",
-    "model_name", "resolve",
+    "Closes", "Doubts", "Encoder", "Model", "Prepares", "Rejects", "Row", "Runs", "described", "list_models",
+    "load", "model_name", "resolve",
 ]  # fmt: skip
 
 

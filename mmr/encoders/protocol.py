@@ -68,6 +68,15 @@ class Rejects(Protocol):
 
 
 @runtime_checkable
+class Doubts(Protocol):
+    """A capability: the encoder can say that it is the wrong one for what it was given."""
+
+    def doubt(self) -> str:
+        """Say in one sentence what the user should know of the items so far, or give an empty text."""
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """A capability: the encoder holds a program or a connection that must end."""
 

@@ -72,6 +72,16 @@ class Builtin:
         """Encode what `prepare` gave: (n,) → (n, dim) float32 unit rows."""
         return self._tower().encode(prepared)
 
+    def doubt(self) -> str:
+        """Say so when most pictures so far were photographs."""
+        tower = self._pictures
+        if tower is None or 2 * tower.photographs <= tower.seen:
+            return ""
+        return (
+            f"{tower.photographs:,} of {tower.seen:,} pictures look like photographs, of which the built-in "
+            "encoder knows little: --model clip knows them."
+        )
+
     def _tower(self) -> PictureTower:
         with self._lock:
             if self._pictures is None:

@@ -8,6 +8,7 @@ Photographs are seen a second time, larger.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
@@ -96,6 +97,8 @@ class PictureTower:
         self._ramp = weights.matrix("gate.ramp")
         self._weight_of_classes = np.float32(photo_settings(weights)[1])
         self._threads = threads or processors()
+        self._counting = threading.Lock()
+        self.seen, self.photographs = 0, 0
 
     def photo_share(self, early: FloatArray) -> npt.NDArray[np.float32]:
         """Say how much of a photograph each picture is, 0 to 1, from (n, 8, 8, 80)."""
@@ -126,6 +129,9 @@ class PictureTower:
         early = self._early([picture.small for picture in pictures])
         made = self.draw(early)
         share = self.photo_share(early)
+        with self._counting:
+            self.seen += len(share)
+            self.photographs += int((share > 0.5).sum())
         for row in np.flatnonzero(share > 0).tolist():
             large = pictures[row].large
             seen = early[row, None] if large.shape == pictures[row].small.shape else self._early([large])

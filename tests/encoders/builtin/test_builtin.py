@@ -160,6 +160,20 @@ def test_a_circle_is_not_a_square(encoder):
     assert square @ box > square @ circle
 
 
+def test_it_doubts_itself_when_most_pictures_are_photographs(monkeypatch):
+    own = load()
+    assert own.doubt() == ""
+    own.encode_images([drawn("red"), drawn("blue", "rectangle")])
+    assert own.doubt() == ""
+    with monkeypatch.context() as taken:
+        taken.setattr(own._tower(), "photo_share", lambda early: np.ones(len(early), np.float32))
+        own.encode_images(assorted()[:3])
+    assert own.doubt().startswith("3 of 5 pictures look like photographs")
+    assert "--model clip" in own.doubt()
+    own.encode_images([drawn("green")])
+    assert own.doubt() == ""
+
+
 def test_another_spec_is_refused():
     with pytest.raises(UsageError, match="builtin"):
         load("builtin:large")
