@@ -106,8 +106,13 @@ class Shards:
             rows = [(*row, "")[:3] for row in json.loads(path.read_text("utf8"))]
             right, wrong, things = zip(*rows, strict=True)
             numbers = [self._things.setdefault(thing, len(self._things) - 1) for thing in things]
-            self.right = torch.cat([self.right, torch.from_numpy(self._text.encode(list(right)))])
-            self.wrong = torch.cat([self.wrong, torch.from_numpy(self._text.encode(list(wrong)))])
+            listed = sorted({*right, *wrong})
+            place, rows_of = {text: i for i, text in enumerate(listed)}, self._text.encode(listed)
+            right_rows, wrong_rows = (
+                torch.from_numpy(rows_of[[place[text] for text in part]]) for part in (right, wrong)
+            )
+            self.right = torch.cat([self.right, right_rows])
+            self.wrong = torch.cat([self.wrong, wrong_rows])
             self.has_wrong = torch.cat([self.has_wrong, torch.tensor([bool(text) for text in wrong])])
             self.things = torch.cat([self.things, torch.tensor(numbers)])
 
