@@ -51,6 +51,7 @@ complete -c mmr -n '__fish_seen_subcommand_from index' -l get -x -d 'Print an it
 complete -c mmr -n '__fish_seen_subcommand_from index' -l check -d 'Read every byte; status 1 where something is damaged'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l rebuild -d 'Build graphs anew from the vectors'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l compact -d 'Merge all into one segment without dead rows'
+complete -c mmr -n '__fish_seen_subcommand_from index' -l export-tower -x -a 'flat hnsw' -d 'Put the model\'s text tower beside the vectors, fp32 or int8, so that queries with words need no torch'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l dump -d 'Write all items as records that an index takes back'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l wait -x -d 'How long to wait while another process writes the index'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l vector-format -x -a 'list base64' -d 'Vectors in JSONL as numbers or as base64 of little-endian float32'

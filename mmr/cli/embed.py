@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import options
+from mmr.cli import options, towers
 from mmr.cli.report import Report
 from mmr.errors import MissingInputError, UsageError, shown
 
@@ -103,6 +103,7 @@ def command(
                 advance(len(group))
             if names_all:
                 _close(writer, count, sources.walk, report)
+        model.keep_tower()
         _say(report, sources.walk, pipeline.tally, words_only=not (inputs or files_from))
         model.doubt()
 
@@ -200,6 +201,11 @@ class _Model:
         on_terminal = sys.stderr is not None and sys.stderr.isatty()
         if on_terminal and isinstance(encoder, Doubts) and (doubt := encoder.doubt()):
             self._report.note(doubt)
+
+    def keep_tower(self) -> None:
+        """Leave the text tower of the model that was loaded, so that queries need no torch."""
+        if self._encoder is not None:
+            towers.keep(self._encoder, self._report)
 
     def name(self) -> str:
         """The full name of the encoder."""

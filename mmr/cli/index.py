@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import options, status
+from mmr.cli import options, status, towers
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import BadItem, MissingInputError, shown
@@ -48,6 +48,9 @@ MAX_DELETE = 0.5
 )
 @click.option("--rebuild", "do_rebuild", is_flag=True, help="Build graphs anew from the vectors.")
 @click.option("--compact", "do_compact", is_flag=True, help="Merge all into one segment without dead rows.")
+@click.option("--export-tower", "tower", type=click.Choice(["fp32", "int8"]), metavar="KIND",
+              help="Put the model's text tower beside the vectors, fp32 or int8, so that queries with words "
+              "need no torch.")  # fmt: skip
 @click.option("--dump", "do_dump", is_flag=True, help="Write all items as records that an index takes back.")
 @click.option("--wait", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="SECONDS",
               help="How long to wait while another process writes the index.")  # fmt: skip
@@ -57,8 +60,8 @@ MAX_DELETE = 0.5
 def command(
     report: Report, index: str, files: tuple[str, ...], kind: str | None, model: str | None, do_delete: bool,
     do_sync: bool, dry_run: bool, max_delete: float | None, do_info: bool, format_: str | None, do_list: bool,
-    names: tuple[str, ...], do_check: bool, do_rebuild: bool, do_compact: bool, do_dump: bool, wait: float,
-    vector_format: str, output: str,
+    names: tuple[str, ...], do_check: bool, do_rebuild: bool, do_compact: bool, tower: str | None,
+    do_dump: bool, wait: float, vector_format: str, output: str,
 ) -> int | None:  # fmt: skip
     """Put vectors into an index, and look after it.
 
@@ -73,7 +76,8 @@ def command(
       mmr index a.mmr --dump | mmr index b.mmr
     """
     verbs = {"delete": do_delete, "sync": do_sync, "info": do_info, "list": do_list, "get": bool(names),
-             "check": do_check, "rebuild": do_rebuild, "compact": do_compact, "dump": do_dump}  # fmt: skip
+             "check": do_check, "rebuild": do_rebuild, "compact": do_compact,
+             "export-tower": tower is not None, "dump": do_dump}  # fmt: skip
     given = [name for name, wanted in verbs.items() if wanted]
     if len(given) > 1:
         raise click.UsageError(f"--{given[0]} and --{given[1]}: one at a time.")
@@ -91,6 +95,8 @@ def command(
         _rebuild(index, kind, wait, report)
     elif verb == "compact":
         _compact(index, wait, report)
+    elif tower is not None:
+        towers.export(index, tower, wait, report)
     elif verb == "delete":
         _delete(index, options.reads_stdin(files, "FILE"), wait, dry_run, report)
     else:
@@ -114,7 +120,7 @@ def _check_together(
         "--dry-run": dry_run and not (upserts or verb == "delete"),
         "--max-delete": max_delete is not None and verb != "sync",
         "--format": format_ is not None and verb != "info",
-        "--wait": wait > 0 and not (upserts or verb in ("delete", "rebuild", "compact")),
+        "--wait": wait > 0 and not (upserts or verb in ("delete", "rebuild", "compact", "export-tower")),
         "--output": output != "-" and not writes_records,
         "--vector-format": vector_format != "list" and not writes_records,
     }
@@ -148,8 +154,11 @@ def _take(
             going = click.echo if dry_run else None
             counts = sync(index, read, reject=report, model=declared, kind=kind, wait=wait,
                           dry_run=dry_run, max_delete=max_delete, going=going, tick=advance)  # fmt: skip
-    if not dry_run and not catalogue.exists(Path(index)):
-        report.note(f"nothing to store came in, so {shown(index)} was not made.")
+    if not dry_run:
+        if catalogue.exists(Path(index)):
+            towers.take(index, report)
+        else:
+            report.note(f"nothing to store came in, so {shown(index)} was not made.")
     _close(counts, dry_run, report)
 
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import options
+from mmr.cli import options, towers
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from mmr.index import Index
-    from mmr.index.answer import Embed
     from mmr.stream.records import Record
 
 
@@ -66,6 +65,8 @@ def command(
         raise click.UsageError("ask in one way: TEXT and --image, --from FILE, or --all-items.")
     named = (queries_from,) if queries_from else ()
     read = () if words or images or all_items else options.reads_stdin(named, "--from")
+    if words:
+        towers.one_thread()
 
     from mmr.index import open_index
     from mmr.index.answer import answer, items_as_queries
@@ -76,7 +77,7 @@ def command(
         tuple(fields.split(",")) if fields else HIT_FIELDS, with_vectors, exact, exclude_self,
     )  # fmt: skip
     with open_index(index) as opened, ExitStack() as stack:
-        embed = _embedder(opened, model, templates, device, precision, threads, report, stack)
+        embed = _Embedder(opened, model, templates, device, precision, threads, report, stack)
         if all_items:
             queries: Iterable[Record] = items_as_queries(opened)
         elif read:
@@ -90,6 +91,7 @@ def command(
         if not (words or images or _on_terminal(output)):
             answers = _advancing(answers, report)
         _write(_counted(answers, wanted.min_score, report), format_, output, vector_format)
+        embed.keep_tower()
 
 
 def _on_terminal(output: str) -> bool:
@@ -124,28 +126,57 @@ def _typed(words: tuple[str, ...], images: tuple[str, ...]) -> list[Record]:
     return [Record({"id": default_id(one), **one}, Place("the command line", None)) for one in found]
 
 
-def _embedder(
-    index: Index, model: str | None, templates: tuple[str, ...], device: str, precision: str,
-    threads: int | None, report: Report, stack: ExitStack,
-) -> Embed:  # fmt: skip
-    """What gives vectors to words and pictures: the index's model, loaded when the first one comes."""
-    encoder: Any = None
+class _Embedder:
+    """Gives vectors to words and pictures: the index's model, loaded when the first one comes.
 
-    def embed(records: Iterable[Record]) -> Iterator[Record]:
-        nonlocal encoder
+    Words alone are given to its text tower where one is at hand; pictures take the whole model.
+    """
+
+    def __init__(
+        self, index: Index, model: str | None, templates: tuple[str, ...], device: str, precision: str,
+        threads: int | None, report: Report, stack: ExitStack,
+    ) -> None:  # fmt: skip
+        self._index, self._model, self._templates, self._report = index, model, templates, report
+        self._how = (device, precision, threads)
+        self._stack = stack
+        self._tower: Any = None
+        self._asked = self._answered = False
+        self._whole: Any = None
+
+    def __call__(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the records with vectors."""
         from mmr.compose.weighted import weighted
         from mmr.embed.item import Wanted as Made
         from mmr.embed.pipeline import embed_records
+
+        asked = list(records)
+        words_only = not any("image" in record for record in asked)
+        encoder = (self._of_words() if words_only else None) or self._load()
+        self._answered |= words_only and encoder is self._whole
+        made = Made(compose=weighted, templates=self._templates, facts=False)
+        return embed_records(asked, encoder, made, reject=self._report)
+
+    def _of_words(self) -> Any:
+        """The text tower, unless the whole model is there or the user names model, device or precision."""
+        named = self._model is not None or self._how[:2] != ("auto", "auto")
+        if not (self._asked or named or self._whole is not None):
+            self._asked = True
+            self._tower = towers.words_without_torch(self._index, self._report)
+        return self._tower
+
+    def _load(self) -> Any:
         from mmr.encoders import Closes
 
-        if encoder is None:
-            encoder = _load(index, model, device, precision, threads)
-            if isinstance(encoder, Closes):
-                stack.callback(encoder.close)
-        made = Made(compose=weighted, templates=templates, facts=False)
-        return embed_records(records, encoder, made, reject=report)
+        if self._whole is None:
+            self._whole = _load(self._index, self._model, *self._how)
+            if isinstance(self._whole, Closes):
+                self._stack.callback(self._whole.close)
+        return self._whole
 
-    return embed
+    def keep_tower(self) -> None:
+        """Leave the text tower of a model that had to be loaded for words."""
+        if self._answered:
+            towers.keep(self._whole, self._report, answered=True)
 
 
 def _load(index: Index, model: str | None, device: str, precision: str, threads: int | None) -> Any:

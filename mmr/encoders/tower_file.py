@@ -117,11 +117,15 @@ class TowerFile:
         of mmr and NumPy; what was found is remembered in the cache. Raises `BadDataError`.
         """
         if not seen(self.path):
-            if digest(self._stated, [self._tensors.data()]) != self._stated["digest"]:
-                raise BadDataError(f"{shown(str(self.path))} is damaged: its digest is another")
-            self.check(self.words)
+            self.sound()
             remember(self.path)
         return self.words
+
+    def sound(self) -> None:
+        """Look at the digest and at the five texts, whatever is remembered; raises `BadDataError`."""
+        if digest(self._stated, [self._tensors.data()]) != self._stated["digest"]:
+            raise BadDataError(f"{shown(str(self.path))} is damaged: its digest is another")
+        self.check(self.words)
 
     def check(self, words: Words) -> None:
         """Raise `BadDataError` unless `words` gives the vectors that stand in the file."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mmr.index import Index
 
 BATCH = 1024
+INT8 = "-int8"  # ends the fingerprint of what an int8 text tower gave
 NOT_YET = ("recipe", "sparse", "vectors")
 Embed = Callable[[Iterable[Record]], Iterator[Record]]
 
@@ -88,11 +89,20 @@ def _flushed(waiting: list[Record], embed: Embed) -> Iterator[Record]:
 
 def _check(index: Index, query: Record, model: str | None) -> None:
     stated = query.get("model") or model
+    if stated and index.meta.model and stated.endswith(INT8) and is_of_own_tower(index):
+        stated = stated.removesuffix(INT8)
     check_model(
         index.meta.model, stated or ("no stated model" if index.meta.model else None),
         expected_by=index.path.name, found_by=str(query.place or shown(query["id"])),
         fix=f"Embed the queries with --model-of {shown(str(index.path))}, or say --model if they are of it."
     )  # fmt: skip
+
+
+def is_of_own_tower(index: Index) -> bool:
+    """Whether vectors of an int8 tower may meet those of the index: its own text tower is one."""
+    from mmr.index.check import tower_kind
+
+    return tower_kind(index) == "int8"
 
 
 def _fits(index: Index, query: Record, reject: Reject) -> bool:

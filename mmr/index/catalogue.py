@@ -22,6 +22,7 @@ CATALOGUE = "catalogue.sqlite"
 FORMAT = 1
 APPLICATION = 0x6D6D7231  # "mmr1", so that `file` and other programs can tell
 ROW_BITS = 32
+TOWER = 0  # what stands for the segment of a file that belongs to none: the text tower
 BUSY_SECONDS = 30.0
 CHUNK = 900  # host parameters of one statement; old SQLite builds allow 999
 
@@ -113,7 +114,7 @@ def _size(file: Path) -> int:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith((CATALOGUE, "seg-", ".seg-", ".lock")) or name == ".lock"
+    return name.startswith((CATALOGUE, "seg-", ".seg-", "tower-", ".tower-", ".lock"))
 
 
 def open_reader(index: Path) -> Opened:

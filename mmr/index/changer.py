@@ -106,7 +106,7 @@ class Changer:
         if self.meta is not None:
             named = {row[0] for row in self.connection.execute("SELECT name FROM files")}
         for file in self.path.iterdir():
-            if file.name.startswith((".seg-", "seg-")) and file.name not in named:
+            if file.name.startswith((".seg-", "seg-", ".tower-", "tower-")) and file.name not in named:
                 file.unlink(missing_ok=True)
 
     def _check_kind(self, meta: Meta) -> None:

@@ -13,7 +13,7 @@ import orjson
 
 from mmr.errors import BadDataError, UsageError, shown
 from mmr.index import catalogue, merge
-from mmr.index.catalogue import ROW_BITS, Meta, place, translated
+from mmr.index.catalogue import ROW_BITS, TOWER, Meta, place, translated
 from mmr.index.changer import Changer
 from mmr.index.reader import Index
 from mmr.index.segments import file_sha256, live_rows, map_vectors
@@ -61,9 +61,11 @@ def _database(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _files(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:
-    rows = connection.execute("SELECT name, size, sha256 FROM files ORDER BY segment, name").fetchall()
-    for name, size, sha256 in rows:
+    rows = connection.execute("SELECT name, size, sha256, segment FROM files ORDER BY segment, name")
+    for name, size, sha256, segment in rows.fetchall():
         cure = FROM_PICTURES if name.endswith(".npy") else "--rebuild makes it anew"
+        if segment == TOWER:
+            cure = "--export-tower makes it anew"
         try:
             with open(folder / name, "rb") as file:
                 found = os.fstat(file.fileno()).st_size
@@ -161,6 +163,19 @@ def disk_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
+def tower_kind(index: Index) -> str:
+    """The kind of the text tower beside the catalogue: "fp32", "int8", "damaged" or "none"."""
+    path = index.tower()
+    if path is None:
+        return "none"
+    from mmr.encoders.tower_file import TowerFile
+
+    try:
+        return TowerFile(path).stated.kind
+    except (BadDataError, OSError):
+        return "damaged"
+
+
 def describe(index: Index) -> dict[str, Any]:
     """Return what there is to know of an index, as JSON would hold it."""
     segments = index.segments()
@@ -170,6 +185,7 @@ def describe(index: Index) -> dict[str, Any]:
         "path": str(index.path), "model": meta.model, "dim": meta.dim, "kind": meta.kind,
         "params": meta.params, "items": meta.count, "segments": len(segments), "dead_rows": rows - meta.count,
         "structures": sum(segment.structure is not None for segment in segments),
+        "text_tower": tower_kind(index),
         "bases": sorted(index.bases.folders.values()), "bytes": disk_bytes(index.path),
         "format": catalogue.FORMAT,
     }  # fmt: skip

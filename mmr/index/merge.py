@@ -92,8 +92,8 @@ def rebuild(changer: Changer, meta: Meta) -> None:
     if meta.dtype != changer.meta.dtype and found:
         together(changer, [part.number for part in found], meta)
     else:
-        names = [row[0] for row in changer.connection.execute("SELECT name FROM files")]
-        structures = [name for name in names if not name.endswith(".npy")]
+        names = changer.connection.execute("SELECT name FROM files WHERE segment > 0")
+        structures = [name for (name,) in names if not name.endswith(".npy")]
         with change(changer.connection):
             catalogue.write_meta(changer.connection, meta)
             changer.connection.executemany(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mmr.errors import BadDataError, MissingInputError, shown
 from mmr.index import catalogue
 from mmr.index.bases import Bases, absolute
-from mmr.index.catalogue import ROW_BITS, Meta, in_chunks, place
+from mmr.index.catalogue import ROW_BITS, TOWER, Meta, in_chunks, place
 from mmr.index.items import COLUMNS, SAME_AS_ID, Item, to_dump, to_record
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Index:
     def _open_files(self) -> None:
         """Hold every file of vectors, so that a merge cannot take it away, and check the sizes of all."""
         self._close_files()
-        for name, size in self._rows("SELECT name, size FROM files"):
+        for name, size in self._rows("SELECT name, size FROM files WHERE segment > 0"):
             if name.endswith(".npy"):
                 self._files[name] = open(self.path / name, "rb", buffering=0)  # noqa: SIM115 - held until close
                 found = os.fstat(self._files[name].fileno()).st_size
@@ -237,6 +237,11 @@ class Index:
                 record["model"] = self.meta.model
             records.append(Record(record, Place(f"{self.path.name} item {shown(record['id'])}", None)))
         return records
+
+    def tower(self) -> Path | None:
+        """The file of the text tower that lies beside the catalogue, if there is one."""
+        found = self._rows("SELECT name FROM files WHERE segment = ?", (TOWER,))
+        return self.path / found[0][0] if found else None
 
     def all_ids(self) -> Iterator[str]:
         """Yield the ids of all live items, oldest first."""

@@ -47,14 +47,10 @@ def exported(toy):
     return make
 
 
-def nothing():
-    raise AssertionError("torch was asked")
-
-
 @pytest.mark.parametrize("name", ["toy", "toy-quick", "toy-custom", "toy-eos", "toy-last", "toy-open"])
 def test_a_tower_gives_torchs_vectors_under_one_fingerprint(exported, name):
     path, encoder = exported(name)
-    tower = TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+    tower = TowerEncoder(TowerFile(path), model_name(encoder))
     assert model_name(tower) == model_name(encoder)
     assert tower.dim == encoder.dim
     assert np.abs(tower.encode_texts(TEXTS) - encoder.encode_texts(TEXTS)).max() <= 1e-6
@@ -71,7 +67,7 @@ def test_a_tower_that_is_not_plain_is_not_exported(toy, name):
 
 def test_a_model_in_low_precision_exports_what_fp32_gives(exported, toy):
     path, encoder = exported(precision="bf16")
-    tower = TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+    tower = TowerEncoder(TowerFile(path), model_name(encoder))
     assert np.abs(tower.encode_texts(TEXTS) - toy().encode_texts(TEXTS)).max() <= 1e-6
 
 
@@ -108,7 +104,7 @@ def test_int8_is_small_and_its_loss_is_measured(exported, tmp_path):
     small = tmp_path / "int8.safetensors"
     loss = quantised(TowerFile(path), small)
     assert small.stat().st_size < 0.35 * path.stat().st_size
-    tower = TowerEncoder(TowerFile(small), model_name(encoder), nothing)
+    tower = TowerEncoder(TowerFile(small), model_name(encoder))
     assert tower.fingerprint == f"{encoder.fingerprint}-int8"
     cosines = (tower.encode_texts(TEXTS) * encoder.encode_texts(TEXTS)).sum(axis=1)
     assert 0.99 < cosines.min() < 1 - 1e-7
@@ -126,7 +122,7 @@ def test_rows_are_rounded_to_the_nearest_step():
 def test_a_tower_of_another_model_is_refused(exported, toy):
     path, _ = exported("toy")
     with pytest.raises(BadDataError, match=r"the text tower .* is of .*, and the vectors of"):
-        TowerEncoder(TowerFile(path), model_name(toy("toy-quick")), nothing)
+        TowerEncoder(TowerFile(path), model_name(toy("toy-quick")))
 
 
 def changed(path, change):
@@ -169,7 +165,7 @@ def test_a_wrong_tower_is_a_sentence_and_never_a_vector(exported, name):
     change, words = WRONG[name]
     changed(path, change)
     with pytest.raises(BadDataError, match=words):
-        TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+        TowerEncoder(TowerFile(path), model_name(encoder))
 
 
 def test_damage_is_found_byte_by_byte(exported):
@@ -182,13 +178,13 @@ def test_damage_is_found_byte_by_byte(exported):
     for at in [0, 1, 7, 8, 9, *places]:
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         with pytest.raises(BadDataError):
-            TowerEncoder(TowerFile(path), model, nothing)
+            TowerEncoder(TowerFile(path), model)
     for length in (0, 5, 8, start, len(whole) - 1):
         path.write_bytes(whole[:length])
         with pytest.raises(BadDataError, match="holds no weights"):
-            TowerEncoder(TowerFile(path), model, nothing)
+            TowerEncoder(TowerFile(path), model)
     path.write_bytes(whole)
-    TowerEncoder(TowerFile(path), model, nothing)
+    TowerEncoder(TowerFile(path), model)
 
 
 def test_a_file_is_looked_at_once_for_each_version(exported, monkeypatch):
@@ -196,13 +192,13 @@ def test_a_file_is_looked_at_once_for_each_version(exported, monkeypatch):
     looked = []
     monkeypatch.setattr(TowerFile, "check", lambda self, words: looked.append(self.path))
     for _ in range(3):
-        TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+        TowerEncoder(TowerFile(path), model_name(encoder))
     assert len(looked) == 1
     monkeypatch.setattr(files, "versions", lambda: ["other"])
-    TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+    TowerEncoder(TowerFile(path), model_name(encoder))
     assert len(looked) == 2
     shutil.copy(path, path.with_name("copy.safetensors"))
-    TowerEncoder(TowerFile(path.with_name("copy.safetensors")), model_name(encoder), nothing)
+    TowerEncoder(TowerFile(path.with_name("copy.safetensors")), model_name(encoder))
     assert len(looked) == 3
 
 
@@ -211,25 +207,13 @@ def test_a_cache_that_cannot_be_written_stops_nothing(exported, monkeypatch, tmp
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     for _ in range(2):
-        TowerEncoder(TowerFile(path), model_name(encoder), nothing)
+        TowerEncoder(TowerFile(path), model_name(encoder))
 
 
-def test_pictures_are_the_whole_models(exported):
-    from PIL import Image
-
+def test_pictures_take_the_whole_model(exported):
     path, encoder = exported()
-    asked = []
-
-    def whole():
-        asked.append(1)
-        return encoder
-
-    tower = TowerEncoder(TowerFile(path), model_name(encoder), whole)
-    pictures = [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
-    prepared = [tower.prepare(picture) for picture in pictures]
-    assert np.array_equal(tower.encode_prepared(prepared), encoder.encode_images(pictures))
-    assert np.array_equal(tower.encode_images(pictures), encoder.encode_images(pictures))
-    assert asked == [1]
+    with pytest.raises(UnavailableError, match="embeds words alone"):
+        TowerEncoder(TowerFile(path), model_name(encoder)).encode_images([])
 
 
 def test_towers_are_read_by_the_library_too(exported):
