@@ -51,7 +51,12 @@ def ink(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def draw_all(drawings: Iterable[Drawing], folder: Path) -> None:
-    """Draw everything into `folder`; a drawing that cannot be drawn is left out and named."""
+    """Draw everything into `folder`; a drawing that cannot be drawn is left out and named.
+
+    A folder that is finished stays as it is.
+    """
+    if (folder / "drawings.jsonl").is_file():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     everything = list(drawings)
     shapes = {True: (SIDE, SIDE, 4), False: (SIDE, SIDE)}
@@ -63,7 +68,8 @@ def draw_all(drawings: Iterable[Drawing], folder: Path) -> None:
         for kind in (True, False)
     }
     used = {True: 0, False: 0}
-    with (folder / "drawings.jsonl").open("w", encoding="utf8") as rows:
+    part = folder / "drawings.part"
+    with part.open("w", encoding="utf8") as rows:
         for number, drawing in enumerate(everything):
             try:
                 pixels = np.asarray(rasterise(drawing))
@@ -84,3 +90,4 @@ def draw_all(drawings: Iterable[Drawing], folder: Path) -> None:
                 print(f"draw: {number} of {len(everything)}", flush=True)
     for array in arrays.values():
         array.flush()
+    part.rename(folder / "drawings.jsonl")
