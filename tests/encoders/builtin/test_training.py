@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmr.encoders.builtin import WEIGHTS
 from mmr.encoders.builtin.architecture import BLOCKS, SHARED_BLOCKS
@@ -230,3 +232,24 @@ def test_a_keyword_goes_where_the_english_one_of_the_same_emoji_is():
     expected = (axes[0] + axes[1]) / 2 + 2 * axes[3] + 2 * 0.5 * axes[4]
     np.testing.assert_allclose(found["Tier"], expected / np.linalg.norm(expected), atol=1e-6)
     assert found["fahren"] @ axes[5] > 0.8
+
+
+def test_drawings_are_kept_as_pixels_and_drawn_once(tmp_path, capsys):
+    for name, colour in (("red", (255, 0, 0, 255)), ("clear", (0, 0, 0, 0))):
+        Image.new("RGBA", (40, 20), colour).save(tmp_path / f"{name}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    drawings = [
+        sources.Drawing("set", name, name, ("word",), True, png=str(tmp_path / f"{name}.png"))
+        for name in ("broken", "clear", "red")
+    ]
+    folder = tmp_path / "drawn"
+    raster.draw_all(drawings, folder)
+    assert "draw: set broken" in capsys.readouterr().out
+    (row,) = [json.loads(line) for line in (folder / "drawings.jsonl").read_text().splitlines()]
+    assert (row["name"], row["row"], row["coloured"]) == ("red", 0, True)
+    pixels_in = np.load(folder / "coloured.npy")[0]
+    assert pixels_in.shape == (raster.SIDE, raster.SIDE, 4)
+    assert pixels_in[raster.SIDE // 2, raster.SIDE // 2].tolist() == [255, 0, 0, 255]
+    assert pixels_in[0, 0, 3] == 0
+    raster.draw_all([], folder)
+    assert len((folder / "drawings.jsonl").read_text().splitlines()) == 1
