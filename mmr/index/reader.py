@@ -137,7 +137,7 @@ class Index:
     def _open_files(self) -> None:
         """Hold every file of vectors, so that a merge cannot take it away, and check the sizes of all."""
         self._close_files()
-        for name, size in self._rows("SELECT name, size FROM files WHERE segment > 0"):
+        for name, size in self._rows("SELECT name, size FROM files WHERE segment != ?", (TOWER,)):
             if name.endswith(".npy"):
                 self._files[name] = open(self.path / name, "rb", buffering=0)  # noqa: SIM115 - held until close
                 found = os.fstat(self._files[name].fileno()).st_size
