@@ -1,0 +1,1 @@
+"""Corrections of scores and vectors: hubness, score scales."""

@@ -1,0 +1,80 @@
+"""What every fitted method of scores is: fit beside apply, over banks and galleries of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmr.arrays.affine import Affine
+
+Array = NDArray[np.floating[Any]]
+Columns = Mapping[str, Array]
+Learned = Mapping[str, Array]
+Params = Mapping[str, float]
+Blocks = Callable[[], Iterable[Array]]
+
+CELLS = 1 << 22  # scores of items with a bank that are held at a time
+
+
+class Banks(NamedTuple):
+    """Vectors (m, d) of queries, and for methods with two banks (l, d) of items; float32 or float64."""
+
+    queries: Array
+    gallery: Array | None = None
+
+    @property
+    def size(self) -> int:
+        """Rows of both."""
+        return len(self.queries) + (0 if self.gallery is None else len(self.gallery))
+
+
+class Method:
+    """One method. `learn` sees the whole gallery, `describe` some items, `corrected` the hits of one query.
+
+    describe  numbers of an item that depend on nothing but its vector and what was learned, so that an item
+              that comes later gets its own without fitting again
+    affine    the correction of those items as scale and shift, None where the method has not that form
+    """
+
+    def learn(self, blocks: Blocks, banks: Banks, params: Params) -> Learned:
+        """Return what the gallery as a whole gives; blocks() yields its vectors, (n, d) at a time."""
+        return {}
+
+    def describe(self, vectors: Array, banks: Banks, learned: Learned, params: Params) -> Columns:
+        """Return columns (n,) float64 of items with `vectors` (n, d)."""
+        raise NotImplementedError
+
+    def affine(self, columns: Columns, params: Params) -> Affine | None:
+        """Return the correction of items with those columns."""
+        return None
+
+    def corrected(
+        self, scores: Array, columns: Columns, learned: Learned, params: Params, query: Array | None
+    ) -> Array:
+        """Return the corrected scores (n,) float64 of one query's hits, given best first.
+
+        query  (d,), for methods that need it
+        """
+        affine = self.affine(columns, params)
+        assert affine is not None
+        return affine.applied(scores)
+
+
+def cut(blocks: Iterable[Array], width: int) -> Iterator[Array]:
+    """Cut blocks of rows so that each has at most `CELLS` scores with a bank of `width` rows."""
+    rows = max(1, CELLS // max(1, width))
+    for block in blocks:
+        for start in range(0, len(block), rows):
+            yield block[start : start + rows]
+
+
+def described(
+    method: Method, blocks: Iterable[Array], banks: Banks, learned: Learned, params: Params
+) -> dict[str, Array]:
+    """Describe items block by block, in memory for `CELLS` scores at a time and the columns."""
+    parts = [method.describe(block, banks, learned, params) for block in cut(blocks, banks.size)]
+    names = parts[0] if parts else ()
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -1,0 +1,30 @@
+"""NICDM: distances measured in units of an item's own neighbourhood."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmr.arrays.affine import Affine
+from mmr.arrays.reduce import top_mean
+from mmr.normalize.method import Array, Banks, Columns, Learned, Method, Params
+
+LEAST = 1e-6  # the smallest neighbourhood: an item that has the same vector as its bank queries
+
+
+class Nicdm(Method):
+    """(s - 1) / mean distance of the `neighbours` nearest bank queries, a distance being sqrt(2 - 2 s).
+
+    "Local and global scaling reduce hubs in space", Schnitzer et al. 2012: d / sqrt(mu_q mu_j), squared and
+    without mu_q, which is the same for all items of a query.
+    """
+
+    def describe(self, vectors: Array, banks: Banks, learned: Learned, params: Params) -> Columns:
+        """The mean distance."""
+        scores = vectors @ banks.queries.T
+        distance = np.sqrt(np.maximum(2 - 2 * scores, 0))
+        return {"mean": np.maximum(-top_mean(-distance, int(params["neighbours"])), LEAST)}
+
+    def affine(self, columns: Columns, params: Params) -> Affine:
+        """Scale 1 / mean."""
+        scale = 1 / columns["mean"]
+        return Affine(scale, -scale)
