@@ -36,12 +36,13 @@ _mmr() {
     "embed --threads") compopt +o default 2>/dev/null; return ;;
     "embed --errors") return ;;
     "embed --progress") words="auto plain none" ;;
-    "index --kind") words="flat hnsw" ;;
+    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq" ;;
     "index --model") words="builtin clip clip-large siglip mobileclip" ;;
     "index --max-delete") compopt +o default 2>/dev/null; return ;;
     "index --format") words="table json" ;;
     "index --get") compopt +o default 2>/dev/null; return ;;
-    "index --export-tower") words="flat hnsw" ;;
+    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq" ;;
+    "index --export-tower") words="flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq" ;;
     "index --wait") compopt +o default 2>/dev/null; return ;;
     "index --vector-format") words="list base64" ;;
     "index -o"|"index --output") return ;;
@@ -52,6 +53,7 @@ _mmr() {
     "query -k") compopt +o default 2>/dev/null; return ;;
     "query --min-score") compopt +o default 2>/dev/null; return ;;
     "query --where") compopt +o default 2>/dev/null; return ;;
+    "query --refine") compopt +o default 2>/dev/null; return ;;
     "query --fields") compopt +o default 2>/dev/null; return ;;
     "query --format") words="jsonl trec table ids" ;;
     "query --vector-format") words="list base64" ;;
@@ -100,8 +102,8 @@ _mmr() {
       case "$command" in
       "") words="--verbose --version --debug -h --help" ;;
       "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --max-pixels --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
-      "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
-      "query") words="--image --from --all-items -k --min-score --where --exclude-self --exact --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
+      "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
+      "query") words="--image --from --all-items -k --min-score --where --exclude-self --exact --refine --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "eval") words="-m --measures --ci --compare --test --per-query --group-by --groups --train-queries --test-queries --similarity --assert --ties --score-precision --over --judged-only --gallery-size --index --protocol --images --exclude-reference --split --write-queries --write-gallery --write-submission --hubness --gap --shares -k --manifest --plot --format --seed --list-measures --list-protocols -o --output -q --quiet --progress -h --help" ;;
       "show") words="--html --title --size --errors --strict -q --quiet --progress -h --help" ;;
       esac

@@ -27,7 +27,7 @@ MAX_DELETE = 0.5
 @click.argument("index", metavar="INDEX")
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.option("--kind", metavar="KIND", help="Of a new index, or with --rebuild of this one: "
-              "flat:dtype=float16, hnsw:m=32.  [default: flat]")  # fmt: skip
+              "flat:dtype=float16, hnsw:m=32, ivfpq:probe=64.  [default: flat]")  # fmt: skip
 @click.option("--model", metavar="SPEC", help="The encoder that vectors without a model are of.")
 @click.option(
     "--delete", "do_delete", is_flag=True, help="Delete the items named: ids, one a line, or records."
@@ -46,7 +46,9 @@ MAX_DELETE = 0.5
 @click.option(
     "--check", "do_check", is_flag=True, help="Read every byte; status 1 where something is damaged."
 )
-@click.option("--rebuild", "do_rebuild", is_flag=True, help="Build graphs anew from the vectors.")
+@click.option("--rebuild", "do_rebuild", is_flag=True, help="Build all but the vectors anew from them.")
+@click.option("--convert", "converted", metavar="KIND", help="Turn the index into another kind, or give it "
+              "other parameters: pq, hnsw:m=16.")  # fmt: skip
 @click.option("--compact", "do_compact", is_flag=True, help="Merge all into one segment without dead rows.")
 @click.option("--export-tower", "tower", type=click.Choice(["fp32", "int8"]), metavar="KIND",
               help="Put the model's text tower beside the vectors, fp32 or int8, so that queries with words "
@@ -60,8 +62,8 @@ MAX_DELETE = 0.5
 def command(
     report: Report, index: str, files: tuple[str, ...], kind: str | None, model: str | None, do_delete: bool,
     do_sync: bool, dry_run: bool, max_delete: float | None, do_info: bool, format_: str | None, do_list: bool,
-    names: tuple[str, ...], do_check: bool, do_rebuild: bool, do_compact: bool, tower: str | None,
-    do_dump: bool, wait: float, vector_format: str, output: str,
+    names: tuple[str, ...], do_check: bool, do_rebuild: bool, converted: str | None, do_compact: bool,
+    tower: str | None, do_dump: bool, wait: float, vector_format: str, output: str,
 ) -> int | None:  # fmt: skip
     """Put vectors into an index, and look after it.
 
@@ -76,7 +78,8 @@ def command(
       mmr index a.mmr --dump | mmr index b.mmr
     """
     verbs = {"delete": do_delete, "sync": do_sync, "info": do_info, "list": do_list, "get": bool(names),
-             "check": do_check, "rebuild": do_rebuild, "compact": do_compact,
+             "check": do_check, "rebuild": do_rebuild,
+             "convert": converted is not None, "compact": do_compact,
              "export-tower": tower is not None, "dump": do_dump}  # fmt: skip
     given = [name for name, wanted in verbs.items() if wanted]
     if len(given) > 1:
@@ -91,8 +94,8 @@ def command(
         _records_out(index, names, output, vector_format)
     elif verb == "check":
         return _check(index, report)
-    elif verb == "rebuild":
-        _rebuild(index, kind, wait, report)
+    elif verb in ("rebuild", "convert"):
+        _rebuild(index, kind if converted is None else converted, wait, report)
     elif verb == "compact":
         _compact(index, wait, report)
     elif tower is not None:
@@ -120,7 +123,8 @@ def _check_together(
         "--dry-run": dry_run and not (upserts or verb == "delete"),
         "--max-delete": max_delete is not None and verb != "sync",
         "--format": format_ is not None and verb != "info",
-        "--wait": wait > 0 and not (upserts or verb in ("delete", "rebuild", "compact", "export-tower")),
+        "--wait": wait > 0
+        and not (upserts or verb in ("delete", "rebuild", "convert", "compact", "export-tower")),
         "--output": output != "-" and not writes_records,
         "--vector-format": vector_format != "list" and not writes_records,
     }

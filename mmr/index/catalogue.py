@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from mmr.errors import BadDataError, BusyError, MissingInputError, OutputError, shown
-from mmr.index.table import KINDS, known
+from mmr.index.table import KINDS, complete, known
 
 CATALOGUE = "catalogue.sqlite"
 FORMAT = 1
 APPLICATION = 0x6D6D7231  # "mmr1", so that `file` and other programs can tell
 ROW_BITS = 32
+TRAINED = -1  # what stands for the segment of the quantisers, which all segments share
+OURS = ("seg-", ".seg-", "trained", ".trained", "tower-", ".tower-")  # files that a commit must name
 TOWER = 0  # what stands for the segment of a file that belongs to none: the text tower
 BUSY_SECONDS = 30.0
 CHUNK = 900  # host parameters of one statement; old SQLite builds allow 999
@@ -114,7 +116,7 @@ def _size(file: Path) -> int:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith((CATALOGUE, "seg-", ".seg-", "tower-", ".tower-", ".lock"))
+    return name.startswith((CATALOGUE, *OURS, ".lock"))
 
 
 def open_reader(index: Path) -> Opened:
@@ -217,7 +219,8 @@ def read_meta(connection: sqlite3.Connection, index: Path) -> Meta:
             f"It knows {known()}; a newer mmr may know more.",
         )
     try:
-        return Meta(values["model"], int(values["dim"]), kind, json.loads(values["params"]), count)
+        params = complete(kind, json.loads(values["params"]))
+        return Meta(values["model"], int(values["dim"]), kind, params, count)
     except (KeyError, TypeError, ValueError) as error:
         raise BadDataError(
             f"{shown(str(index))} does not say what it is: {error}", "Build it again from the pictures."

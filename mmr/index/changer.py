@@ -106,19 +106,19 @@ class Changer:
         if self.meta is not None:
             named = {row[0] for row in self.connection.execute("SELECT name FROM files")}
         for file in self.path.iterdir():
-            if file.name.startswith((".seg-", "seg-", ".tower-", "tower-")) and file.name not in named:
+            if file.name.startswith(catalogue.OURS) and file.name not in named:
                 file.unlink(missing_ok=True)
 
     def _check_kind(self, meta: Meta) -> None:
         if self.kind is None:
             return
         row, params = self.kind
-        if (row.name, params) != (meta.kind, {**params, **meta.params}):
+        if (row.name, params) != (meta.kind, meta.params):
             known = ",".join(f"{name}={value}" for name, value in meta.params.items())
             name = shown(str(self.path))
             raise UsageError(
                 f"{name} is of the kind {meta.kind}:{known}",
-                f"`mmr index {name} --rebuild --kind ...` turns it into another.",
+                f"`mmr index {name} --convert KIND` turns it into another.",
             )
 
     def make(self, model: str | None, dim: int) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
 from mmr.index import catalogue
 from mmr.index.catalogue import ROW_BITS, Meta, change, place
-from mmr.index.segments import blocks, live_rows, write_structure, write_vectors
+from mmr.index.segments import blocks, live_rows, write_vectors
+from mmr.index.structures import Part, build, convert, parts, remove
 from mmr.index.table import adapter
 
 if TYPE_CHECKING:
@@ -21,20 +22,6 @@ if TYPE_CHECKING:
 MANY = 64  # segments of one run, before they are merged while it goes on
 SEGMENTS = 8  # a search over so many costs nothing that shows; with a structure each, one is better
 DEAD_SHARE = 0.3  # rewriting a segment then costs at most 2.4 copied rows a deleted one
-
-
-class Part(NamedTuple):
-    """A segment as the catalogue has it: number, rows, and how many of them live."""
-
-    number: int
-    rows: int
-    live: int
-
-
-def parts(changer: Changer) -> list[Part]:
-    """The segments, oldest first."""
-    statement = "SELECT number, rows, rows - dead_rows FROM segments ORDER BY number"
-    return [Part(*row) for row in changer.connection.execute(statement)]
 
 
 def costly(segments: Sequence[Part], many: int) -> list[int]:
@@ -91,34 +78,7 @@ def rebuild(changer: Changer, meta: Meta) -> None:
     found = parts(changer)
     if meta.dtype != changer.meta.dtype and found:
         together(changer, [part.number for part in found], meta)
-    else:
-        names = changer.connection.execute("SELECT name FROM files WHERE segment > 0")
-        structures = [name for (name,) in names if not name.endswith(".npy")]
-        with change(changer.connection):
-            catalogue.write_meta(changer.connection, meta)
-            changer.connection.executemany(
-                "DELETE FROM files WHERE name = ?", [(name,) for name in structures]
-            )
-        remove(changer, structures)
-    changer.meta = meta
-    build(changer)
-
-
-def build(changer: Changer) -> None:
-    """Build the structures that segments lack; each is committed by itself."""
-    assert changer.meta is not None
-    kind = adapter(changer.meta.kind)
-    if kind.suffix is None:
-        return
-    have = {row[0] for row in changer.connection.execute("SELECT name FROM files")}
-    for part in parts(changer):
-        if f"seg-{part.number}.{kind.suffix}" in have or not part.live:
-            continue
-        vectors = changer.vectors(part.number)
-        written = write_structure(changer.path, part.number, kind, changer.meta.params, vectors)
-        if written is not None:
-            with change(changer.connection):
-                changer.add_files(part.number, [written])
+    convert(changer, meta)
 
 
 def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None) -> int:
@@ -179,9 +139,3 @@ def _moves(kept: Sequence[tuple[int, NDArray[np.int64]]], number: int) -> Iterat
         for row in live.tolist():
             yield start, old << ROW_BITS | row
             start += 1
-
-
-def remove(changer: Changer, names: Sequence[str]) -> None:
-    """Remove files that no commit names any more; readers that mapped them keep them."""
-    for name in names:
-        (changer.path / name).unlink(missing_ok=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mmr.arrays.refine import near
 from mmr.arrays.topk import Floats, Nearest, Part, Rows, exact_scores, nearest, ranked
+from mmr.index.coded import damaged
 from mmr.index.table import adapter
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ class Wanted(NamedTuple):
     with_vectors  whether hits carry their vectors
     exact         compare every vector, whatever the kind
     exclude_self  leave out the item that the query is (same id, path or digest)
+    refine        candidates a hit that are compared exactly; None for what the index says
     """
 
     k: int = 10
@@ -37,6 +41,7 @@ class Wanted(NamedTuple):
     with_vectors: bool = False
     exact: bool = False
     exclude_self: bool = False
+    refine: int | None = None
 
 
 Answer = list[dict[str, Any]]
@@ -62,14 +67,14 @@ def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answ
     for members in _alike(together, excluded, segments, wanted.exact):
         extra = max(_count(excluded[i]) for i in members)
         vectors = np.stack([queries[i]["vector"] for i in members]).astype(np.float32, copy=False)
-        answer = _find(segments, allowed, vectors, wanted.k + extra, names, index, wanted.exact)
+        answer = _find(segments, allowed, vectors, wanted.k + extra, names, index, wanted)
         for place, i in enumerate(members):
             found[i] = _without(answer, place, segments, excluded[i], wanted.k)
     for i in alone:
         among = _rows_of(index, queries[i]["among"]) if "among" in queries[i] else None
         rows = _narrowed(segments, allowed, among, excluded[i])
         vector = np.asarray(queries[i]["vector"], np.float32)[None]
-        answer = _find(segments, rows, vector, wanted.k, names, index, wanted.exact)
+        answer = _find(segments, rows, vector, wanted.k, names, index, wanted)
         found[i] = _without(answer, 0, segments, {}, wanted.k)
     return _hits(index, segments, [found[i] for i in range(len(queries))], wanted)
 
@@ -140,14 +145,13 @@ def _count(places: Places) -> int:
 
 def _find(
     segments: Sequence[Segment], allowed: Sequence[Rows | None], queries: Floats, k: int, names: Any,
-    index: Index, exact: bool,
+    index: Index, wanted: Wanted,
 ) -> Nearest:  # fmt: skip
     """The k nearest over all segments: structures propose where there are some, the rest is compared.
 
     A structure that a merge took away since the index was opened is done without.
     """
-    kind = adapter(index.meta.kind)
-    walked = [i for i, segment in enumerate(segments) if segment.structure is not None and not exact]
+    walked = [i for i, segment in enumerate(segments) if segment.structure is not None and not wanted.exact]
     walked = [i for i in walked if not _is_few(segments[i], allowed[i], k)]
     parts = [
         Part(segment.vectors, np.empty(0, np.int64) if i in walked else rows)
@@ -158,21 +162,12 @@ def _find(
         return answer
     columns = [_flat(answer)]
     for i in walked:
-        structure = segments[i].structure
-        assert structure is not None
-        mask = None if (rows := allowed[i]) is None else np.isin(np.arange(segments[i].rows), rows)
-        count = segments[i].rows if rows is None else len(rows)
-
-        def propose(chosen: Floats, depth: int, file: Any = structure) -> Rows:
-            return kind.candidates(file, chosen, depth, index.meta.params)
-
+        rows, vectors = allowed[i], segments[i].vectors
         try:
-            query, row, missed = _proposed(propose, queries, mask, min(k, count))
+            query, row, missed = _proposed(segments[i], rows, queries, k, index, wanted.refine)
         except FileNotFoundError:
             query, row, missed = np.empty(0, np.int64), np.empty(0, np.int64), np.arange(len(queries))
-        columns.append(
-            (query, np.full(len(query), i), row, exact_scores(queries, query, segments[i].vectors, row))
-        )
+        columns.append((query, np.full(len(query), i), row, exact_scores(queries, query, vectors, row)))
         if len(missed):
             columns.append(_flat(nearest(queries[missed], _only(segments, i, rows), k, names), missed))
     return _merged(columns, len(queries), k, names)
@@ -188,19 +183,37 @@ def _only(segments: Sequence[Segment], chosen: int, rows: Rows | None) -> list[P
     return [Part(segment.vectors, rows if i == chosen else none) for i, segment in enumerate(segments)]
 
 
-def _proposed(propose: Any, queries: Floats, mask: Any, k: int) -> tuple[Rows, Rows, Rows]:
-    """(query, row) of the allowed candidates, and the queries for which the structure found fewer than k."""
-    pending, depth = np.arange(len(queries)), k + 10
+def _proposed(
+    segment: Segment, allowed: Rows | None, queries: Floats, k: int, index: Index, refine: int | None
+) -> tuple[Rows, Rows, Rows]:
+    """(query, row) of the candidates worth scoring, and the queries that the structure found too few for.
+
+    As many candidates are asked for as `refine` says, more by as much as fewer rows are allowed, so that
+    as many of these are compared whatever is dead or left out.
+    """
+    meta, structure = index.meta, segment.structure
+    assert structure is not None
+    kind, mask, share = adapter(meta.kind), None, 1.0
+    if allowed is not None:
+        mask = np.zeros(segment.rows, bool)
+        mask[allowed] = True
+        share = len(allowed) / segment.rows
+    count = min(k, segment.rows if allowed is None else len(allowed))
+    depth = ceil(max(k + 10, (refine or int(meta.params["refine"])) * k) / share)
+    pending = np.arange(len(queries))
     query, row = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for _ in range(4 if mask is not None else 1):
-        rows = propose(queries[pending], depth)
+    for _ in range(3 if mask is not None else 1):
+        rows = kind.candidates(structure, queries[pending], min(depth, segment.rows), meta.params, share)
+        if rows.max(initial=-1) >= segment.rows:
+            raise damaged(structure)
         good = rows >= 0
         if mask is not None:
             good &= mask[rows]
-        enough = good.sum(axis=1) >= k
-        place, column = np.nonzero(good & enough[:, None])
-        query.append(pending[place])
-        row.append(rows[place, column])
+        enough = good.sum(axis=1) >= count
+        chosen = pending[enough]
+        place, found = near(queries[chosen], segment.vectors, rows[enough], good[enough], count)
+        query.append(chosen[place])
+        row.append(found)
         pending, depth = pending[~enough], depth * 4
         if not len(pending):
             break

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import BufferedReader, FileIO
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -18,8 +19,6 @@ from mmr.stream.files import sync_folder, whole_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from mmr.index.table import Kind, Params
 
 COPY_BYTES = 16 << 20
 
@@ -95,18 +94,18 @@ def write_vectors(
         return sums.written(name)
 
 
-def write_structure(
-    folder: Path, number: int, kind: Kind, params: Params, vectors: NDArray[np.floating]
-) -> Written | None:
-    """Build what the kind keeps beside a segment, under a temporary name; None where it keeps nothing."""
-    if kind.suffix is None:
-        return None
-    name = f"seg-{number}.{kind.suffix}"
+def write_structure(folder: Path, stem: str, suffix: str, write: Callable[[Path], None]) -> Written:
+    """Let `write` make a file under a temporary name, and name it `stem.suffix`, or `stem-2.suffix`, ....
+
+    A name that is taken stays with its file, which readers may be about to open. Raises OSError where the
+    file cannot be written.
+    """
+    names = chain([f"{stem}.{suffix}"], (f"{stem}-{i}.{suffix}" for i in count(2)))
+    name = next(name for name in names if not (folder / name).exists())
     temporary = folder / f".{name}.tmp"
     try:
         try:
-            if not kind.write(vectors, params, temporary):
-                return None
+            write(temporary)
         except RuntimeError as error:
             raise OSError(
                 errno.EIO, f"the structure was not written ({error})", str(folder / name)
@@ -166,6 +165,6 @@ def blocks(
 ) -> Iterator[NDArray[np.floating]]:
     """Cut vectors, or the named rows of them, into pieces of about 16 MiB."""
     step = max(1, COPY_BYTES // max(1, vectors.shape[1] * vectors.itemsize))
-    count = len(vectors) if rows is None else len(rows)
-    for start in range(0, count, step):
+    total = len(vectors) if rows is None else len(rows)
+    for start in range(0, total, step):
         yield vectors[start : start + step] if rows is None else vectors[rows[start : start + step]]

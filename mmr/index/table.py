@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -58,16 +59,41 @@ class Kind(Protocol):
 
     suffix: str | None
 
-    def write(self, vectors: NDArray[np.floating], params: Params, file: Path) -> bool:
-        """Build the structure over (n, d) vectors into `file`; False when the segment needs none."""
+    def needs(self, dim: int, params: Params) -> int:
+        """Rows that training needs; 0 where nothing is trained. `UsageError` for what does not fit d."""
+
+    def takes(self, rows: int, params: Params) -> int:
+        """Rows that training makes use of, when the index has `rows`."""
+
+    def train(self, vectors: NDArray[np.float32], rows: int, params: Params, file: Path) -> None:
+        """Fit the quantisers to (m, d) rows of an index that has `rows`, and write them to `file`."""
+
+    def write(self, vectors: NDArray[np.floating], params: Params, file: Path, trained: Path | None) -> None:
+        """Build the structure over (n, d) vectors into `file`, with the quantisers of the index."""
 
     def candidates(
-        self, file: Path, queries: NDArray[np.float32], k: int, params: Params
+        self, file: Path, queries: NDArray[np.float32], depth: int, params: Params, share: float
     ) -> NDArray[np.int64]:
-        """Row numbers (q, k) that are probably the nearest; -1 where there is none."""
+        """Row numbers (q, depth) that are probably the nearest; -1 where there is none.
+
+        `share` of all rows will be kept by the caller: what reads a part of the rows reads more then.
+        """
 
 
 DTYPE = Param("dtype", "float32", "how vectors are stored", choices=("float32", "float16"))
+LEAST = Param("least", 20_000, "smaller segments are searched exactly, without it", 2, 1_000_000_000)
+M = Param("m", 32, "links of a vector", 4, 128)
+EFC = Param("efc", 40, "how far building looks", 8, 4096)
+EF = Param("ef", 64, "how far a search looks", 8, 65536)
+LISTS = Param("lists", 0, "lists of rows; 0: about 4 times the root of the rows", 0, 1 << 20)
+PIECES = Param("m", 0, "pieces of a vector; 0: half of its dimensions", 0, 4096)
+BITS = Param("bits", "4", "of a piece; 4 is scanned fast", choices=("4", "8"))
+OPQ = Param("opq", "no", "learn a rotation first", choices=("no", "yes"))
+
+
+def _refine(count: int) -> Param:
+    return Param("refine", count, "candidates a hit that are compared exactly", 1, 1000)
+
 
 KINDS = (
     Row("flat", "every vector is compared; exact", "mmr.index.flat:Flat", (DTYPE,), True, ""),
@@ -75,19 +101,62 @@ KINDS = (
         "hnsw",
         "a graph is walked; about 4d + 8m more bytes a vector",
         "mmr.index.hnsw:Hnsw",
-        (
-            DTYPE,
-            Param("m", 32, "links of a vector", 4, 128),
-            Param("efc", 40, "how far building looks", 8, 4096),
-            Param("ef", 64, "how far a search looks", 8, 65536),
-            Param(
-                "least", 20_000, "smaller segments are searched exactly, without a graph", 2, 1_000_000_000
-            ),
-        ),
+        (DTYPE, M, EFC, EF, _refine(1), LEAST),
         False,
         "Malkov and Yashunin, 2016",
     ),
-)
+    Row(
+        "hnswsq8",
+        "a graph over one byte a dimension; about d + 8m more bytes a vector",
+        "mmr.index.hnsw:HnswSq8",
+        (DTYPE, M, EFC, EF, _refine(2), LEAST),
+        False,
+        "Malkov and Yashunin, 2016",
+    ),
+    Row(
+        "sq8",
+        "every vector is compared by one byte a dimension; d more bytes a vector",
+        "mmr.index.codes:Sq8",
+        (DTYPE, _refine(2), LEAST),
+        False,
+        "FAISS",
+    ),
+    Row(
+        "pq",
+        "every vector is compared by the numbers of centroids; m times bits/8 more bytes a vector",
+        "mmr.index.codes:Pq",
+        (DTYPE, PIECES, BITS, OPQ, _refine(10), LEAST),
+        False,
+        "Jégou, Douze and Schmid, 2011; Ge et al., 2013 (opq)",
+    ),
+    Row(
+        "rabitq",
+        "every vector is compared by signs after a rotation; about d times bits/8 + 8 more bytes a vector",
+        "mmr.index.codes:RaBitQ",
+        (DTYPE, Param("bits", 1, "of a dimension", 1, 9), _refine(10), LEAST),
+        False,
+        "Gao and Long, 2024",
+    ),
+    Row(
+        "ivfflat",
+        "the nearest lists of vectors are read; about 4d + 8 more bytes a vector",
+        "mmr.index.lists:IvfFlat",
+        (DTYPE, LISTS, Param("probe", 16, "lists that a search reads", 1, 1 << 20), _refine(1), LEAST),
+        False,
+        "Jégou, Douze and Schmid, 2011",
+    ),
+    Row(
+        "ivfpq",
+        "the nearest lists of codes are read; about m times bits/8 + 12 more bytes a vector",
+        "mmr.index.lists:IvfPq",
+        (
+            DTYPE, LISTS, Param("probe", 32, "lists that a search reads", 1, 1 << 20), PIECES, BITS, OPQ,
+            _refine(10), LEAST,
+        ),
+        False,
+        "Jégou, Douze and Schmid, 2011; André, Kermarrec and Le Scouarnec, 2015 (4 bits)",
+    ),
+)  # fmt: skip
 
 
 def parse(spec: str) -> tuple[Row, Params]:
@@ -113,13 +182,19 @@ def parse(spec: str) -> tuple[Row, Params]:
     return row, params
 
 
+def complete(kind: str, params: Params) -> Params:
+    """The parameters of a kind with the defaults of those that an older index does not name."""
+    return {**parse(kind)[1], **params}
+
+
 def known() -> str:
     """The names of all kinds, for messages and help."""
     return ", ".join(row.name for row in KINDS)
 
 
+@cache
 def adapter(name: str) -> Kind:
-    """Import the adapter of a kind that `parse` accepted or the catalogue names."""
+    """Import the adapter of a kind that `parse` accepted or the catalogue names; one, which keeps maps."""
     row, _ = parse(name)
     module, _, attribute = row.loads.partition(":")
     kind: Kind = getattr(importlib.import_module(module), attribute)()

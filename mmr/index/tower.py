@@ -13,8 +13,8 @@ from mmr.encoders.tower_file import TowerFile, kept_path
 from mmr.errors import BadDataError, BusyError, MissingInputError, UsageError, shown
 from mmr.index.catalogue import TOWER, change, translated
 from mmr.index.changer import Changer
-from mmr.index.merge import remove
 from mmr.index.segments import Written, file_sha256
+from mmr.index.structures import remove
 from mmr.stream.files import sync_folder, whole_file
 from mmr.stream.records import same_model
 

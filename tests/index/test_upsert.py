@@ -213,7 +213,7 @@ def test_kinds(tmp_path):
     upsert(path, [item("x"), item("y")], reject=fail, kind="hnsw:least=10,m=8")
     with open_index(path) as index:
         assert [segment.structure for segment in index.segments()] == [path / "seg-1.hnsw", None]
-    with pytest.raises(UsageError, match="--rebuild"):
+    with pytest.raises(UsageError, match="--convert"):
         upsert(path, [item("z")], reject=fail, kind="flat")
     with pytest.raises(UsageError, match="no kind"):
         upsert(tmp_path / "y.mmr", [item("z")], reject=fail, kind="round")

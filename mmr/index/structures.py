@@ -1,0 +1,163 @@
+"""The structures of an index: quantisers trained once, a file a segment, all made of the stored vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mmr.errors import BadDataError, shown
+from mmr.index import catalogue
+from mmr.index.catalogue import TRAINED, Meta, change
+from mmr.index.segments import Written, live_rows, write_structure
+from mmr.index.table import Kind, adapter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mmr.index.changer import Changer
+
+GROWTH = 4  # an index that has so many times the rows that it was trained on is trained again
+SEED = 0
+
+
+class Part(NamedTuple):
+    """A segment as the catalogue has it: number, rows, and how many of them live."""
+
+    number: int
+    rows: int
+    live: int
+
+
+def parts(changer: Changer) -> list[Part]:
+    """The segments, oldest first."""
+    statement = "SELECT number, rows, rows - dead_rows FROM segments ORDER BY number"
+    return [Part(*row) for row in changer.connection.execute(statement)]
+
+
+def build(changer: Changer) -> bool:
+    """Build the structures that segments lack, each committed by itself; tell whether there were any.
+
+    Where the index has grown to four times the rows that its quantisers were trained on, all is made anew.
+    Raises `BadDataError` where there are too few rows to train.
+    """
+    assert changer.meta is not None
+    meta, kind = changer.meta, adapter(changer.meta.kind)
+    if kind.suffix is None:
+        return False
+    missing = [part for part in _large(changer, meta) if part.number not in _built(changer)]
+    if not missing:
+        return False
+    if kind.needs(meta.dim, meta.params):
+        rows = _trained_on(changer)
+        if rows is None or sum(part.live for part in parts(changer)) > GROWTH * rows:
+            convert(changer, meta)
+            return True
+    trained = _trained_file(changer)
+    for part in missing:
+        written = _structure(changer, kind, meta, part, trained)
+        with change(changer.connection):
+            changer.add_files(part.number, [written])
+    return True
+
+
+def convert(changer: Changer, meta: Meta) -> None:
+    """Make every structure anew as `meta` says, and commit kind, parameters and files in one change.
+
+    Until then the index is what it was. Raises `BadDataError` where there are too few rows to train.
+    """
+    kind, found = adapter(meta.kind), _large(changer, meta)
+    connection = changer.connection
+    old = [row[0] for row in connection.execute("SELECT name FROM files") if _is_structure(row[0])]
+    written: list[tuple[int, Written]] = []
+    rows, trained = None, None
+    if kind.suffix is not None and found:
+        if kind.needs(meta.dim, meta.params):
+            rows = sum(part.live for part in parts(changer))
+            written.append((TRAINED, _train(changer, kind, meta)))
+            trained = changer.path / written[0][1].name
+        written += [(part.number, _structure(changer, kind, meta, part, trained)) for part in found]
+    with change(connection):
+        catalogue.write_meta(connection, meta)
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('trained_on', ?)", (rows,))
+        connection.executemany("DELETE FROM files WHERE name = ?", [(name,) for name in old])
+        for number, file in written:
+            changer.add_files(number, [file])
+    changer.meta = meta
+    remove(changer, old)
+
+
+def remove(changer: Changer, names: Sequence[str]) -> None:
+    """Remove files that no commit names any more; readers that mapped them keep them."""
+    for name in names:
+        (changer.path / name).unlink(missing_ok=True)
+
+
+def _large(changer: Changer, meta: Meta) -> list[Part]:
+    """The segments that get a structure: not those below `least` rows, which are searched exactly."""
+    least = int(meta.params.get("least", 0))
+    return [part for part in parts(changer) if part.live and part.rows >= least]
+
+
+def _is_structure(name: str) -> bool:
+    return name.startswith(("seg-", "trained")) and not name.endswith(".npy")
+
+
+def _built(changer: Changer) -> set[int]:
+    rows = changer.connection.execute("SELECT name, segment FROM files")
+    return {number for name, number in rows if number != TRAINED and _is_structure(name)}
+
+
+def _trained_file(changer: Changer) -> Path | None:
+    row = changer.connection.execute("SELECT name FROM files WHERE segment = ?", (TRAINED,)).fetchone()
+    return changer.path / row[0] if row else None
+
+
+def _trained_on(changer: Changer) -> int | None:
+    """The rows that the index had when its quantisers were trained; None where they are not."""
+    row = changer.connection.execute("SELECT value FROM meta WHERE key = 'trained_on'").fetchone()
+    return None if row is None or row[0] is None or _trained_file(changer) is None else int(row[0])
+
+
+def _structure(changer: Changer, kind: Kind, meta: Meta, part: Part, trained: Path | None) -> Written:
+    def write(file: Path) -> None:
+        kind.write(changer.vectors(part.number), meta.params, file, trained)
+
+    assert kind.suffix is not None
+    return write_structure(changer.path, f"seg-{part.number}", kind.suffix, write)
+
+
+def _train(changer: Changer, kind: Kind, meta: Meta) -> Written:
+    """Train the quantisers on live rows drawn from all segments."""
+    rows, needs = sum(part.live for part in parts(changer)), kind.needs(meta.dim, meta.params)
+    if rows < needs:
+        name = shown(str(changer.path))
+        raise BadDataError(
+            f"{meta.kind} needs {needs:,} vectors to train, and {name} has {rows:,}",
+            "What is stored stays as it is. Give it more vectors, or fewer lists or bits.",
+        )
+    sample = drawn(changer, kind.takes(rows, meta.params))
+
+    def write(file: Path) -> None:
+        kind.train(sample, rows, meta.params, file)
+
+    assert kind.suffix is not None
+    return write_structure(changer.path, "trained", kind.suffix, write)
+
+
+def drawn(changer: Changer, count: int) -> NDArray[np.float32]:
+    """Draw live rows of all segments, always the same ones of the same index; (count, d) float32."""
+    assert changer.meta is not None
+    statement = "SELECT number, rows, dead FROM segments ORDER BY number"
+    live = [(n, np.flatnonzero(live_rows(dead, rows)))
+            for n, rows, dead in changer.connection.execute(statement).fetchall()]  # fmt: skip
+    total = sum(len(rows) for _, rows in live)
+    chosen = np.sort(np.random.default_rng(SEED).permutation(total)[:count])
+    found, start = np.empty((len(chosen), changer.meta.dim), np.float32), 0
+    for number, rows in live:
+        mine = (chosen >= start) & (chosen < start + len(rows))
+        found[mine] = changer.vectors(number)[rows[chosen[mine] - start]]
+        start += len(rows)
+    return found
