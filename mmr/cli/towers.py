@@ -31,20 +31,27 @@ def megabytes(path: Path) -> str:
     return f"{max(1, round(path.stat().st_size / 1e6)):,} MB"
 
 
-def words_without_torch(index: Index, report: Report) -> Encoder | None:
+def without_torch(index: Index, report: Report, pictures: bool = False) -> Encoder | None:
     """An encoder of the index's model whose words need no torch; None where there is no sound tower.
+
+    pictures  it must take pictures too: None where the model's picture tower is not at hand
 
     A tower that cannot be used is named in one line, with what makes another.
     """
     if index.meta.model is None or not index.meta.model.startswith(PREFIX):
         return None
-    from mmr.encoders.tower_encoder import TowerEncoder
+    from mmr.encoders.tower_encoder import PictureTowerEncoder, TowerEncoder
     from mmr.encoders.tower_file import TowerFile
     from mmr.index.tower import candidates
 
     for path in candidates(index):
         try:
-            return TowerEncoder(TowerFile(path), index.meta.model)
+            file = TowerFile(path)
+            if not pictures:
+                return TowerEncoder(file, index.meta.model)
+            found = file.pictures() if file.stated.kind == "fp32" else None
+            if found is not None:
+                return PictureTowerEncoder(file, index.meta.model, found)
         except (MmrError, OSError) as error:
             why = error.what if isinstance(error, MmrError) else f"{shown(str(path))}: {error.strerror}"
             cure = f"`mmr index {shown(str(index.path))} --export-tower fp32` makes it anew"

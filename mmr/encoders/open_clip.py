@@ -66,11 +66,12 @@ def load(spec: str, *, device: str = "auto", precision: str = "auto", threads: i
 
 
 class Parts(NamedTuple):
-    """What an encoder of open_clip is made of, for those who export it: the library, model, tokenizer."""
+    """What an encoder of open_clip is made of, for those who export it; `file` holds the weights."""
 
     open_clip: Any
     model: torch.nn.Module
     tokenizer: Any
+    file: Path
 
 
 def described(open_clip: Any, named: Named, spec: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -183,6 +184,7 @@ class OpenClip:
         self._open_clip = open_clip
         self._model: Any = model
         self._tokenizer = tokenizer
+        self._file = file
         self._exact: OpenClip | None = self if precision == "fp32" and device.type == "cpu" else None
         self._device = device
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
@@ -227,7 +229,7 @@ class OpenClip:
 
     def parts(self) -> Parts:
         """The model and its tokenizer, to read and not to change."""
-        return Parts(self._open_clip, self._model, self._tokenizer)
+        return Parts(self._open_clip, self._model, self._tokenizer, self._file)
 
     def exact(self) -> OpenClip:
         """This model at fp32 on the processor: itself, or loaded once more."""

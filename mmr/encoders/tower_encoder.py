@@ -1,12 +1,14 @@
-"""An encoder whose words need no torch: a text tower in a file, under the fingerprint of its model."""
+"""Encoders that need no torch: a text tower in a file, a plain ViT beside it, one fingerprint with torch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmr.encoders.tower_file import TowerFile
+from mmr.encoders.tower_pictures import Pictures
 from mmr.errors import BadDataError, UnavailableError
 from mmr.stream.records import same_model
 
@@ -43,3 +45,23 @@ class TowerEncoder:
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
         """Raise `UnavailableError`: pictures take the whole model."""
         raise UnavailableError(f"the text tower of {self.spec} embeds words alone", "Load the model.")
+
+
+class PictureTowerEncoder(TowerEncoder):
+    """A `TowerEncoder` that has the picture tower too, and with it the capability `Prepares`."""
+
+    def __init__(self, file: TowerFile, model: str, pictures: Pictures) -> None:
+        super().__init__(file, model)
+        self._pictures = pictures
+
+    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
+        """Return (n, d) float32, one unit vector an RGB picture of any size."""
+        return self._pictures.encode([self.prepare(image) for image in images])
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """Resize and cut one picture as the weights want it: (side, side, 3) uint8; in any thread."""
+        return self._pictures.prepare(image)
+
+    def encode_prepared(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        """Return (n, d) float32, one unit vector a picture that `prepare` has made ready."""
+        return self._pictures.encode(prepared)

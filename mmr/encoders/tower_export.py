@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mmr.encoders.tensors import Arrays
 from mmr.encoders.tower import SCALE
-from mmr.encoders.tower_file import CHECKS, LARGEST_DIFFERENCE, Stated, TowerFile, Words, kept_path, save
-from mmr.encoders.tower_plan import NotPlain, text_shape, text_state
+from mmr.encoders.tower_file import (
+    CHECKS,
+    LARGEST_DIFFERENCE,
+    Stated,
+    TowerFile,
+    Words,
+    kept_path,
+    largest_difference,
+    save,
+)
+from mmr.encoders.tower_pictures import PictureFile, Pictures, Preparation, check_pixels, read
+from mmr.encoders.tower_plan import NotPlain, image_shape, text_shape, text_state
 from mmr.encoders.tower_tokens import stated_rules, tokenizer
-from mmr.errors import UnavailableError
+from mmr.encoders.weights import file_hash
+from mmr.errors import BadDataError, UnavailableError
 
 if TYPE_CHECKING:
     from mmr.encoders.open_clip import OpenClip
@@ -59,9 +70,34 @@ def export(encoder: OpenClip, model: str) -> Path:
     apart = np.abs(Words(shape, rules, Arrays(arrays)).encode(CHECKS) - arrays["check.texts"]).max()
     if not apart <= LARGEST_DIFFERENCE:
         raise UnavailableError(f"its text tower gives other vectors than torch (difference {apart:.1e})")
+    pictures, arrays["check.picture"] = picture_file(encoder.exact())
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(path, Stated(model, "fp32", shape, rules, CHECKS), arrays)
+    save(path, Stated(model, "fp32", shape, rules, CHECKS, pictures), arrays)
     return path
+
+
+def picture_file(encoder: OpenClip) -> tuple[PictureFile | None, np.ndarray]:
+    """Return what a tower file says of the picture tower, and torch's vector (1, d) of the check picture.
+
+    None, and (0, d), where that is no plain ViT, its weights are no safetensors file, its preprocessing is
+    not known here, or NumPy's vector is not torch's.
+    """
+    model: Any = encoder.parts().model
+    how: dict[str, Any] = dict(model.visual.preprocess_cfg)
+    nothing = None, np.zeros((0, encoder.dim), np.float32)
+    try:
+        shape = image_shape(model)
+        file = encoder.parts().file
+        preparation = Preparation(
+            shape.side, str(how["resize_mode"]), str(how["interpolation"]), *map(float, how["mean"]),
+            *map(float, how["std"]),
+        )  # fmt: skip
+        stated = PictureFile(shape, preparation, str(file), file_hash(file))
+        found = Pictures(read(stated.stated())).check_vector()
+    except (NotPlain, BadDataError, TypeError):
+        return nothing
+    expected = encoder.encode_prepared([check_pixels(shape.side)])
+    return (stated, expected) if largest_difference(found, expected) <= LARGEST_DIFFERENCE else nothing
 
 
 def quantised(file: TowerFile, path: Path) -> Loss:
@@ -70,7 +106,7 @@ def quantised(file: TowerFile, path: Path) -> Loss:
     The five texts get the int8 tower's own vectors: they are to notice damage and other versions.
     """
     source = file.source
-    arrays: dict[str, np.ndarray] = {"tokens": source.get("tokens")}
+    arrays = {name: source.get(name) for name in ("tokens", "check.picture")}
     for name in source.names():
         if not name.startswith("text."):
             continue

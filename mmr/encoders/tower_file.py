@@ -1,9 +1,10 @@
 """A text tower in a file of its own: weights, tokenizer, what it is, and five texts with their vectors.
 
 A safetensors file. Tensors: `text.*` as open_clip names them (an int8 matrix has a `.scale` beside it),
-`tokens` (the merges or the tokenizer.json), `check.texts` (5, d). Its metadata hold one JSON object under
-`mmr_tower`: format, model ("SPEC#hash"), kind, the two descriptions, the five texts, and a digest of the
-tensors. Nothing in it is ever executed, and anything in it that is not known is refused.
+`tokens` (the merges or the tokenizer.json), `check.texts` (5, d), `check.picture` (1, d). Its metadata hold
+one JSON object under `mmr_tower`: format, model ("SPEC#hash"), kind, the descriptions of tower and tokenizer,
+what is known of the picture tower, the five texts, and a digest of the tensors. Nothing in it is ever
+executed, and anything in it that is not known is refused.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mmr.encoders.tower import Source, TextShape, TextTower, Tokens
+    from mmr.encoders.tower_pictures import PictureFile, Pictures
     from mmr.encoders.tower_tokens import TokenRules
 
 FORMAT = 1
 KEY = "mmr_tower"
-STATED = {"format", "model", "kind", "text", "tokens", "checks", "digest"}
+STATED = {"format", "model", "kind", "text", "tokens", "pictures", "checks", "digest"}
 KINDS = ("fp32", "int8")
-APART = {"tokens", "check.texts"}
+APART = {"tokens", "check.texts", "check.picture"}
 CHECKS = (
     "a dog", "a photo of a cat", "Two RED apples, half-eaten!", "it's <b>42</b>",
     "an old man who sells newspapers in the rain at night, seen from across a wide street with tram lines",
@@ -42,13 +44,18 @@ LARGEST_DIFFERENCE = 1e-5  # of a number of a unit vector; torch and NumPy diffe
 
 
 class Stated(NamedTuple):
-    """What a tower file says of itself; `kind` is "fp32" or "int8"."""
+    """What a tower file says of itself; `kind` is "fp32" or "int8".
+
+    pictures  what is known of the model's picture tower, None where that is not a plain ViT in a
+              safetensors file; `check.picture` is then left empty
+    """
 
     model: str
     kind: str
     shape: TextShape
     rules: TokenRules
     checks: tuple[str, ...]
+    pictures: PictureFile | None = None
 
 
 class Words:
@@ -121,6 +128,26 @@ class TowerFile:
             remember(self.path)
         return self.words
 
+    def pictures(self) -> Pictures | None:
+        """Return the picture tower, None where none is stated; its check picture is looked at as texts are.
+
+        Raises `BadDataError` where its weights are others or give another vector, OSError where they are
+        gone.
+        """
+        from mmr.encoders.tower_pictures import Pictures
+
+        if self.stated.pictures is None:
+            return None
+        found = Pictures(self.stated.pictures)
+        if not seen(self.path, "pictures"):
+            self.verified()
+            apart = largest_difference(found.check_vector(), self._tensors.get("check.picture"))
+            if not apart <= LARGEST_DIFFERENCE:
+                what = f"{shown(str(self.path))} gives another vector for its check picture"
+                raise BadDataError(f"{what} (difference {apart:.1e})")
+            remember(self.path, "pictures")
+        return found
+
     def sound(self) -> None:
         """Look at the digest and at the five texts, whatever is remembered; raises `BadDataError`."""
         if digest(self._stated, [self._tensors.data()]) != self._stated["digest"]:
@@ -145,6 +172,7 @@ class TowerFile:
 def read(stated: Mapping[str, Any]) -> Stated:
     """Read what a file says of itself; raises `BadDataError` for what is not known here."""
     from mmr.encoders.tower import TextShape
+    from mmr.encoders.tower_pictures import read as read_pictures
     from mmr.encoders.tower_tokens import TokenRules
 
     if stated.get("format") != FORMAT:
@@ -157,6 +185,7 @@ def read(stated: Mapping[str, Any]) -> Stated:
     return Stated(
         str(stated["model"]), stated["kind"], TextShape.read(stated["text"]),
         TokenRules.read(stated["tokens"]), tuple(map(str, stated["checks"])),
+        None if stated["pictures"] is None else read_pictures(stated["pictures"]),
     )  # fmt: skip
 
 
@@ -167,6 +196,7 @@ def save(path: Path, stated: Stated, arrays: Mapping[str, np.ndarray]) -> None:
     words = {
         "format": FORMAT, "model": stated.model, "kind": stated.kind, "text": asdict(stated.shape),
         "tokens": asdict(stated.rules), "checks": list(stated.checks),
+        "pictures": None if stated.pictures is None else stated.pictures.stated(),
     }  # fmt: skip
     write(path, arrays, {KEY: json.dumps({**words, "digest": digest(words, data_of(arrays))})})
 
@@ -189,29 +219,36 @@ def versions() -> list[str]:
     return [mmr.__version__, np.__version__, os.uname().machine]
 
 
-def note_of(path: Path) -> tuple[Path, dict[str, Any]]:
-    """Where it is remembered that a file was found sound, and what is then written there."""
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest difference of two arrays; infinite where their shapes differ."""
+    import numpy as np
+
+    return float(np.abs(one - other).max()) if one.shape == other.shape else float("inf")
+
+
+def note_of(path: Path, part: str) -> tuple[Path, dict[str, Any]]:
+    """Where it is remembered that a part of a file was found sound, and what is then written there."""
     file = path.resolve()
     status = file.stat()
-    name = hashlib.sha256(os.fsencode(file)).hexdigest()[:32]
+    name = hashlib.sha256(os.fsencode(file) + part.encode()).hexdigest()[:32]
     facts = {"path": str(file), "size": status.st_size, "mtime_ns": status.st_mtime_ns,
              "inode": status.st_ino, "versions": versions()}  # fmt: skip
     return cache_folder() / "towers" / "sound" / f"{name}.json", facts
 
 
-def seen(path: Path) -> bool:
+def seen(path: Path, part: str = "") -> bool:
     """Whether this very file was found sound by these versions."""
-    note, facts = note_of(path)
+    note, facts = note_of(path, part)
     with suppress(OSError, ValueError):
         return bool(json.loads(note.read_bytes()) == facts)
     return False
 
 
-def remember(path: Path) -> None:
+def remember(path: Path, part: str = "") -> None:
     """Note that the file is sound; where the cache cannot be written, it is looked at again next time."""
     from mmr.stream.files import whole_file
 
-    note, facts = note_of(path)
+    note, facts = note_of(path, part)
     with suppress(OSError, MmrError):
         note.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(note) as file:

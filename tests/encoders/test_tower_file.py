@@ -7,11 +7,12 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from mmr.encoders import load, model_name
+from mmr.encoders import Prepares, load, model_name
 from mmr.encoders import tower_file as files
 from mmr.encoders.tensors import Tensors, data_of, write
-from mmr.encoders.tower_encoder import TowerEncoder
+from mmr.encoders.tower_encoder import PictureTowerEncoder, TowerEncoder
 from mmr.encoders.tower_export import export, quantised, rounded
 from mmr.encoders.tower_file import KEY, TowerFile, kept_path
 from mmr.encoders.tower_plan import NotPlain
@@ -155,6 +156,11 @@ WRONG = {
     "strange": (lambda s, a: a.update({"more": np.zeros(2, np.float32)}), "tensor that is read: more"),
     "lacking": (lambda s, a: a.pop("text.ln_final.bias"), "lacks the tensor text.ln_final.bias"),
     "merges": (lambda s, a: a.update(tokens=a["tokens"][:-200].copy()), "merges, and CLIP's has 48,894"),
+    "picture": (lambda s, a: s["pictures"]["shape"].update(activation="quick_gelu"), "its check picture"),
+    "picture's mean": (lambda s, a: s["pictures"]["preparation"].update(mean_0=0.1), "its check picture"),
+    "picture's mode": (lambda s, a: s["pictures"]["preparation"].update(mode="longest"), "does not know"),
+    "picture's key": (lambda s, a: s["pictures"].update(more=1), "other things than this mmr knows: more"),
+    "picture's size": (lambda s, a: s["pictures"]["preparation"].update(side=48), "of another size"),
     "context": (lambda s, a: s["tokens"].update(context=76), "gives 76 tokens, and the tower takes 77"),
 }
 
@@ -166,6 +172,7 @@ def test_a_wrong_tower_is_a_sentence_and_never_a_vector(exported, name):
     changed(path, change)
     with pytest.raises(BadDataError, match=words):
         TowerEncoder(TowerFile(path), model_name(encoder))
+        TowerFile(path).pictures()
 
 
 def test_damage_is_found_byte_by_byte(exported):
@@ -214,6 +221,64 @@ def test_pictures_take_the_whole_model(exported):
     path, encoder = exported()
     with pytest.raises(UnavailableError, match="embeds words alone"):
         TowerEncoder(TowerFile(path), model_name(encoder)).encode_images([])
+
+
+def some_pictures():
+    """Random pictures of many shapes, one of them a single pixel."""
+    rng = np.random.default_rng(0)
+    shapes = [(40, 40), (33, 70), (90, 31), (1, 1), (300, 401), (5, 200), (32, 32), (32, 45), (67, 32)]
+    return [Image.fromarray(rng.integers(0, 255, (*shape, 3), np.uint8)) for shape in shapes]
+
+
+@pytest.mark.parametrize("name", ["toy", "toy-quick"])
+def test_pictures_are_torchs_where_the_tower_is_a_plain_vit(exported, name):
+    path, encoder = exported(name)
+    file = TowerFile(path)
+    tower = PictureTowerEncoder(file, model_name(encoder), file.pictures())
+    assert isinstance(tower, Prepares)
+    for picture in some_pictures():
+        assert np.array_equal(tower.prepare(picture), encoder.prepare(picture)), picture.size
+    expected = encoder.encode_images(some_pictures())
+    assert np.abs(tower.encode_images(some_pictures()) - expected).max() <= 1e-6
+    assert np.abs(tower.encode_texts(TEXTS) - encoder.encode_texts(TEXTS)).max() <= 1e-6
+    assert tower.encode_images([]).shape == (0, encoder.dim)
+
+
+@pytest.mark.parametrize("how", [
+    {"resize_mode": "squash", "interpolation": "bilinear", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+    {"resize_mode": "shortest", "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]},
+])  # fmt: skip
+def test_preprocessing_beside_the_weights_is_that_of_torch(toys, random_weights, tmp_path, how):
+    shutil.copy(random_weights("toy"), tmp_path / "w.safetensors")
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"preprocess_cfg": how}))
+    encoder = load(f"open_clip:toy@{tmp_path}/w.safetensors", precision="fp32", threads=1)
+    file = TowerFile(export(encoder, model_name(encoder)))
+    pictures = file.pictures()
+    for picture in some_pictures():
+        assert np.array_equal(pictures.prepare(picture), encoder.prepare(picture)), (how, picture.size)
+    found = PictureTowerEncoder(file, model_name(encoder), pictures).encode_images(some_pictures())
+    assert np.abs(found - encoder.encode_images(some_pictures())).max() <= 1e-6
+
+
+def test_preprocessing_that_is_not_known_leaves_pictures_to_torch(toys, random_weights, tmp_path):
+    shutil.copy(random_weights("toy"), tmp_path / "w.safetensors")
+    config = {"preprocess_cfg": {"resize_mode": "longest"}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    encoder = load(f"open_clip:toy@{tmp_path}/w.safetensors", precision="fp32", threads=1)
+    assert TowerFile(export(encoder, model_name(encoder))).pictures() is None
+
+
+def test_weights_that_are_others_or_gone_are_not_used(toys, random_weights, tmp_path):
+    weights = tmp_path / "w.safetensors"
+    shutil.copy(random_weights("toy"), weights)
+    encoder = load(f"open_clip:toy@{weights}", precision="fp32", threads=1)
+    file = TowerFile(export(encoder, model_name(encoder)))
+    shutil.copy(random_weights("toy", 1), weights)
+    with pytest.raises(BadDataError, match="is no longer the file that the index was built with"):
+        file.pictures()
+    weights.unlink()
+    with pytest.raises(FileNotFoundError):
+        file.pictures()
 
 
 def test_towers_are_read_by_the_library_too(exported):

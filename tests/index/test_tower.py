@@ -208,9 +208,26 @@ def test_a_tower_of_another_model_is_not_used(ask, tmp_path):
     assert "and the vectors of" in done.stderr
 
 
-def test_a_picture_takes_the_whole_model(ask):
+def test_a_picture_needs_no_torch_where_the_weights_are_at_hand(made, ask):
+    whole = f"mmr embed red.png --model open_clip:{NAME}@{made}/w.safetensors --precision fp32"
+    stored = json.loads(ask(whole, torch=True).stdout)
     done = ask("mmr query w.mmr --image red.png")
+    (found,) = answers(done)
+    assert found["model"] == stored["model"]
+    assert np.abs(np.float32(found["vector"]) - np.float32(stored["vector"])).max() <= 1e-6
+    assert done.stderr == ""
+    (both,) = answers(ask("mmr query w.mmr --image red.png 'at night'"))
+    assert both["vector"] != found["vector"]
+
+
+def test_a_picture_takes_torch_where_the_weights_are_gone(made, ask):
+    try:
+        (made / "w.safetensors").rename(made / "away")
+        done = ask("mmr query w.mmr --image red.png")
+    finally:
+        (made / "away").rename(made / "w.safetensors")
     assert done.status == 69
+    assert "No such file or directory; it is not used" in done.stderr
     assert "pip install 'mmr[clip]'" in done.stderr
 
 
