@@ -68,7 +68,7 @@ def command(
         raise click.UsageError("ask in one way: TEXT and --image, --from FILE, or --all-items.")
     named = (queries_from,) if queries_from else ()
     read = () if words or images or all_items else options.reads_stdin(named, "--from")
-    if words:
+    if words or images:
         towers.one_thread()
 
     from mmr.index import open_index
@@ -132,7 +132,7 @@ def _typed(words: tuple[str, ...], images: tuple[str, ...]) -> list[Record]:
 class _Embedder:
     """Gives vectors to words and pictures: the index's model, loaded when the first one comes.
 
-    Words alone are given to its text tower where one is at hand; pictures take the whole model.
+    Its text tower takes words and its picture tower pictures, where they are at hand without torch.
     """
 
     def __init__(
@@ -142,8 +142,8 @@ class _Embedder:
         self._index, self._model, self._templates, self._report = index, model, templates, report
         self._how = (device, precision, threads)
         self._stack = stack
-        self._tower: Any = None
-        self._asked = self._answered = False
+        self._towers: dict[bool, Any] = {}
+        self._answered = False
         self._whole: Any = None
 
     def __call__(self, records: Iterable[Record]) -> Iterator[Record]:
@@ -153,19 +153,18 @@ class _Embedder:
         from mmr.embed.pipeline import embed_records
 
         asked = list(records)
-        words_only = not any("image" in record for record in asked)
-        encoder = (self._of_words() if words_only else None) or self._load()
-        self._answered |= words_only and encoder is self._whole
+        pictures = any("image" in record for record in asked)
+        encoder = self._without_torch(pictures) or self._load()
+        self._answered |= not pictures and encoder is self._whole
         made = Made(compose=weighted, templates=self._templates, facts=False)
         return embed_records(asked, encoder, made, reject=self._report)
 
-    def _of_words(self) -> Any:
-        """The text tower, unless the whole model is there or the user names model, device or precision."""
+    def _without_torch(self, pictures: bool) -> Any:
+        """An encoder that needs no torch, unless the user names model, device or precision."""
         named = self._model is not None or self._how[:2] != ("auto", "auto")
-        if not (self._asked or named or self._whole is not None):
-            self._asked = True
-            self._tower = towers.words_without_torch(self._index, self._report)
-        return self._tower
+        if not (pictures in self._towers or named or self._whole is not None):
+            self._towers[pictures] = towers.without_torch(self._index, self._report, pictures)
+        return self._towers.get(pictures)
 
     def _load(self) -> Any:
         from mmr.encoders import Closes
