@@ -69,7 +69,7 @@ def command(
     named = (queries_from,) if queries_from else ()
     read = () if words or images or all_items else options.reads_stdin(named, "--from")
     if words or images:
-        towers.one_thread()
+        towers.few_threads(threads)
 
     from mmr.index import open_index
     from mmr.index.answer import answer, items_as_queries

@@ -17,13 +17,14 @@ PREFIX = "open_clip:"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def one_thread() -> None:
-    """Give NumPy one thread, unless the user has said how many; call it before NumPy is imported.
+def few_threads(wanted: int | None = None) -> None:
+    """Give NumPy one thread, or as many as wanted; call it before NumPy is imported.
 
-    Starting more costs 50 ms and, beside other work, makes one short text slower, not faster.
+    Starting more costs 50 ms and, beside other work, makes one short text slower, not faster. Where the
+    user's environment says how many there are, that holds.
     """
     if not any(os.environ.get(name) for name in THREADS):
-        os.environ.update(dict.fromkeys(THREADS, "1"))
+        os.environ.update(dict.fromkeys(THREADS, str(wanted or 1)))
 
 
 def megabytes(path: Path) -> str:
@@ -80,8 +81,8 @@ def keep(encoder: Any, report: Report, answered: bool = False) -> None:
         if answered:
             report.note(f"torch answers words for {shown(encoder.spec)}: {error.what}.")
         return
-    except (MmrError, OSError) as error:
-        why = error.what if isinstance(error, MmrError) else str(error.strerror)
+    except (MmrError, OSError, RuntimeError, MemoryError) as error:
+        why = error.what if isinstance(error, MmrError) else shown(str(error) or type(error).__name__)
         report.note(f"the text tower of {shown(encoder.spec)} was not kept: {why}.")
         return
     report.note(f"its text tower ({megabytes(path)}) is kept in {shown(str(path.parent))}: "

@@ -76,3 +76,18 @@ def toys(open_clip, tmp_path_factory):
         (folder / f"{name}.json").write_text(json.dumps(config))
     open_clip.add_model_config(folder)
     return list(ARCHITECTURES)
+
+
+@pytest.fixture
+def unigram():
+    """A tokenizer of a small vocabulary of pieces, in the form of T5's."""
+    tokenizers = pytest.importorskip("tokenizers")
+    words = ["▁a", "▁dog", "▁cat", "s", "▁on", "▁the", "▁beach", "▁", "a", "o", "e", "t", "n", "d", "g", "c"]
+    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    vocabulary += [(word, -float(rank)) for rank, word in enumerate(words)]
+    made = tokenizers.Tokenizer(tokenizers.models.Unigram(vocabulary, 2))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    return made

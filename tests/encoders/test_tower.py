@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from fnmatch import fnmatch
 
 import numpy as np
 import pytest
 
+from mmr.encoders import list_models
+from mmr.encoders.table import WORDS_BY_TORCH
 from mmr.encoders.tower import ImageShape, ImageTower, TextShape, TextTower
 from mmr.encoders.tower_plan import NotPlain, image_shape, text_shape, text_state
 from mmr.encoders.transformer import gelu, gelu_tanh, quick_gelu
@@ -177,6 +180,15 @@ def test_activations_are_their_formulas():
         found = far.copy()
         function(found)
         assert found.tolist() == [0, 1e4]
+
+
+def test_the_list_of_models_names_every_family_that_is_not_plain(open_clip):
+    for name in open_clip.list_models():
+        text = open_clip.get_model_config(name)["text_cfg"]
+        plain = not text.get("embed_cls") and not text.get("hf_model_name")
+        assert plain != any(fnmatch(name, family) for family in WORDS_BY_TORCH), name
+    assert all(name in model.summary for model in list_models() if model.name == "open_clip:"
+               for name in WORDS_BY_TORCH)  # fmt: skip
 
 
 @pytest.mark.parametrize("change, words", [

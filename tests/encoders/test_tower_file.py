@@ -72,6 +72,32 @@ def test_a_model_in_low_precision_exports_what_fp32_gives(exported, toy):
     assert np.abs(tower.encode_texts(TEXTS) - toy().encode_texts(TEXTS)).max() <= 1e-6
 
 
+def test_a_siglip_with_its_tokenizer_json_needs_neither_torch_nor_transformers(open_clip, unigram, tmp_path):
+    """Loaded through transformers, which open_clip asks; skipped where it is not installed."""
+    transformers = pytest.importorskip("transformers")
+    import torch
+    from safetensors.torch import save_file
+
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=unigram, pad_token="<pad>", eos_token="</s>",
+    ).save_pretrained(tmp_path / "words")  # fmt: skip
+    config = open_clip.get_model_config("ViT-B-16-SigLIP2")
+    config["text_cfg"] |= {"width": 64, "heads": 2, "layers": 2, "vocab_size": 32, "context_length": 12,
+                           "hf_tokenizer_name": str(tmp_path / "words")}  # fmt: skip
+    config |= {"embed_dim": 32, "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16}}
+    (tmp_path / "toy-siglip.json").write_text(json.dumps(config))
+    open_clip.add_model_config(tmp_path / "toy-siglip.json")
+    torch.manual_seed(0)
+    model = open_clip.create_model("toy-siglip", load_weights=False)
+    tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
+    save_file(tensors, tmp_path / "w.safetensors")
+    encoder = load(f"open_clip:toy-siglip@{tmp_path}/w.safetensors", precision="fp32", threads=1)
+    file = TowerFile(export(encoder, model_name(encoder)))
+    assert (file.stated.rules.kind, file.stated.shape.activation) == ("json", "gelu_tanh")
+    found = TowerEncoder(file, model_name(encoder)).encode_texts(TEXTS)
+    assert np.abs(found - encoder.encode_texts(TEXTS)).max() <= 1e-6
+
+
 def test_what_is_there_is_not_written_again(exported):
     path, encoder = exported()
     before = path.stat().st_mtime_ns

@@ -128,22 +128,8 @@ def test_a_tokenizer_of_another_kind_is_left_to_open_clip(open_clip):
         stated_rules(open_clip, simple(context_length=8), 77)
 
 
-def unigram(tokenizers):
-    """A small vocabulary of pieces, in the form of T5's."""
-    words = ["▁a", "▁dog", "▁cat", "s", "▁on", "▁the", "▁beach", "▁", "a", "o", "e", "t", "n", "d", "g", "c"]
-    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    vocabulary += [(word, -float(rank)) for rank, word in enumerate(words)]
-    made = tokenizers.Tokenizer(tokenizers.models.Unigram(vocabulary, 2))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
-    made.post_processor = tokenizers.processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 1)]
-    )
-    return made
-
-
-def test_a_tokenizer_json_is_padded_cut_and_cleaned():
-    tokenizers = pytest.importorskip("tokenizers")
-    file = unigram(tokenizers).to_str().encode()
+def test_a_tokenizer_json_is_padded_cut_and_cleaned(unigram):
+    file = unigram.to_str().encode()
     rules = {**RULES, "pad": 0, "kind": "json", "clean": "canonicalize"}
     rows = tokenizer(TokenRules(**rules), file)(["A dog, on THE beach!", "cats", "", "a " * 20])
     assert rows.shape == (4, 8)
@@ -159,12 +145,11 @@ def test_a_tokenizer_json_is_padded_cut_and_cleaned():
 @pytest.mark.parametrize("options", [
     {"clean": "canonicalize"}, {"clean": "lower", "strip_sep_token": True}, {},
 ])  # fmt: skip
-def test_tokens_of_a_json_are_those_of_open_clip(open_clip, tmp_path, options):
+def test_tokens_of_a_json_are_those_of_open_clip(open_clip, unigram, tmp_path, options):
     """Through transformers, which open_clip asks; skipped where it is not installed."""
     transformers = pytest.importorskip("transformers")
-    tokenizers = pytest.importorskip("tokenizers")
     fast = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=unigram(tokenizers), pad_token="<pad>", eos_token="</s>", sep_token="</s>",
+        tokenizer_object=unigram, pad_token="<pad>", eos_token="</s>", sep_token="</s>",
         unk_token="<unk>",
     )  # fmt: skip
     fast.save_pretrained(tmp_path)

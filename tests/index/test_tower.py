@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmr.cli.towers import THREADS, one_thread
+from mmr.cli.towers import THREADS, few_threads
 from tests.conftest import program_environment
 
 NAME = "ViT-S-32-alt"
@@ -239,11 +239,11 @@ def test_a_user_who_names_precision_gets_torch(ask):
 def test_numpy_gets_one_thread_unless_the_user_says_otherwise(monkeypatch):
     for name in THREADS:
         monkeypatch.delenv(name, raising=False)
-    one_thread()
+    few_threads()
     assert [os.environ[name] for name in THREADS] == ["1", "1", "1"]
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS")
-    one_thread()
+    few_threads(3)
     assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
