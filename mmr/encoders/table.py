@@ -13,7 +13,7 @@ from mmr.errors import UnavailableError, UsageError, shown
 
 GROUP = "mmr.encoders"
 DEFAULT = "builtin"
-WORDS_BY_TORCH = ("coca_*", "roberta-*", "xlm-roberta-*", "mt5-*", "nllb-clip-*")  # no plain text tower
+WORDS_BY_TORCH = ("coca_", "mt5-", "nllb-clip-", "roberta-", "xlm-roberta-")  # no plain text tower
 LIST_COMMAND = "`mmr embed --list-models` lists the models."
 
 
@@ -74,7 +74,8 @@ ROWS = (
         ("threads",)),
     Row(
         "open_clip:", "mmr.encoders.open_clip:load",
-        f"Any model of open_clip; words need torch always for {', '.join(WORDS_BY_TORCH)}.",
+        "Any model of open_clip, from its table or from a file; words always take torch where MODEL begins "
+        f"with {', '.join(WORDS_BY_TORCH)}.",
         "open_clip:MODEL/PRETRAINED or open_clip:MODEL@FILE.safetensors",
         ("device", "precision", "threads"), "clip",
     ),
