@@ -206,11 +206,16 @@ def _check(index: str, report: Report) -> int:
 
 
 def _rebuild(index: str, kind: str | None, wait: float, report: Report) -> None:
+    from mmr.index import open_index
     from mmr.index.check import rebuild
 
     meta = rebuild(index, kind=kind, wait=wait)
     params = ",".join(f"{name}={value}" for name, value in meta.params.items())
     report.note(f"{shown(index)} is of the kind {meta.kind}:{params}, {meta.count:,} items.")
+    with open_index(index) as opened:
+        recall = opened.recall()
+    if recall:
+        report.note("{queries:,} of its rows find {share:.1%} of their {k} nearest.".format(**recall))
 
 
 def _compact(index: str, wait: float, report: Report) -> None:

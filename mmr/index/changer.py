@@ -209,5 +209,8 @@ class Changer:
         """End a run: merge what costs too much, build the structures that are missing."""
         if self._opened is None or self.meta is None or self.dry_run:
             return
+        from mmr.index.recall import measure
+
         with translated(self.path):
             merge.settle(self)
+            measure(self)

@@ -16,6 +16,7 @@ from mmr.index import catalogue, merge
 from mmr.index.catalogue import ROW_BITS, TOWER, Meta, place, translated
 from mmr.index.changer import Changer
 from mmr.index.reader import Index
+from mmr.index.recall import measure
 from mmr.index.segments import file_sha256, live_rows, map_vectors
 from mmr.index.table import parse
 
@@ -130,6 +131,7 @@ def rebuild(path: str | os.PathLike[str], *, kind: str | None = None, wait: floa
         meta = replace(changer.meta, kind=row.name if row else changer.meta.kind, params=params)
         with translated(changer.path):
             merge.rebuild(changer, meta)
+            measure(changer)
         return meta
 
 
@@ -143,6 +145,7 @@ def compact(path: str | os.PathLike[str], *, wait: float = 0.0) -> tuple[int, in
         before = disk_bytes(folder)
         with translated(folder):
             merge.compact(changer)
+            measure(changer)
     return before, disk_bytes(folder)
 
 
@@ -185,7 +188,7 @@ def describe(index: Index) -> dict[str, Any]:
         "path": str(index.path), "model": meta.model, "dim": meta.dim, "kind": meta.kind,
         "params": meta.params, "items": meta.count, "segments": len(segments), "dead_rows": rows - meta.count,
         "structures": sum(segment.structure is not None for segment in segments),
-        "text_tower": tower_kind(index),
+        **({"recall": found} if (found := index.recall()) else {}), "text_tower": tower_kind(index),
         "bases": sorted(index.bases.folders.values()), "bytes": disk_bytes(index.path),
         "format": catalogue.FORMAT,
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from io import FileIO
@@ -242,6 +243,11 @@ class Index:
         """The file of the text tower that lies beside the catalogue, if there is one."""
         found = self._rows("SELECT name FROM files WHERE segment = ?", (TOWER,))
         return self.path / found[0][0] if found else None
+
+    def recall(self) -> dict[str, int | float] | None:
+        """What the kind finds of the exact search's hits: `k`, `queries`, `share`; None for exact kinds."""
+        found = self._rows("SELECT value FROM meta WHERE key = 'recall'")
+        return json.loads(found[0][0]) if found else None
 
     def all_ids(self) -> Iterator[str]:
         """Yield the ids of all live items, oldest first."""

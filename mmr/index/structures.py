@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GROWTH = 4  # an index that has so many times the rows that it was trained on is trained again
 SEED = 0
+HELD = 200  # rows that training leaves for measuring recall
 
 
 class Part(NamedTuple):
@@ -37,8 +38,8 @@ def parts(changer: Changer) -> list[Part]:
     return [Part(*row) for row in changer.connection.execute(statement)]
 
 
-def build(changer: Changer) -> bool:
-    """Build the structures that segments lack, each committed by itself; tell whether there were any.
+def build(changer: Changer) -> None:
+    """Build the structures that segments lack, each committed by itself.
 
     Where the index has grown to four times the rows that its quantisers were trained on, all is made anew.
     Raises `BadDataError` where there are too few rows to train.
@@ -46,21 +47,21 @@ def build(changer: Changer) -> bool:
     assert changer.meta is not None
     meta, kind = changer.meta, adapter(changer.meta.kind)
     if kind.suffix is None:
-        return False
+        return
     missing = [part for part in _large(changer, meta) if part.number not in _built(changer)]
     if not missing:
-        return False
+        return
     if kind.needs(meta.dim, meta.params):
         rows = _trained_on(changer)
         if rows is None or sum(part.live for part in parts(changer)) > GROWTH * rows:
             convert(changer, meta)
-            return True
+            return
     trained = _trained_file(changer)
     for part in missing:
         written = _structure(changer, kind, meta, part, trained)
         with change(changer.connection):
             changer.add_files(part.number, [written])
-    return True
+            changer.connection.execute("DELETE FROM meta WHERE key = 'recall'")
 
 
 def convert(changer: Changer, meta: Meta) -> None:
@@ -82,6 +83,7 @@ def convert(changer: Changer, meta: Meta) -> None:
     with change(connection):
         catalogue.write_meta(connection, meta)
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('trained_on', ?)", (rows,))
+        connection.execute("DELETE FROM meta WHERE key = 'recall'")
         connection.executemany("DELETE FROM files WHERE name = ?", [(name,) for name in old])
         for number, file in written:
             changer.add_files(number, [file])
@@ -138,7 +140,8 @@ def _train(changer: Changer, kind: Kind, meta: Meta) -> Written:
             f"{meta.kind} needs {needs:,} vectors to train, and {name} has {rows:,}",
             "What is stored stays as it is. Give it more vectors, or fewer lists or bits.",
         )
-    sample = drawn(changer, kind.takes(rows, meta.params))
+    count = kind.takes(rows, meta.params)
+    sample = _vectors(changer, _shuffled(changer)[: min(count, max(needs, rows - HELD))])
 
     def write(file: Path) -> None:
         kind.train(sample, rows, meta.params, file)
@@ -147,17 +150,29 @@ def _train(changer: Changer, kind: Kind, meta: Meta) -> Written:
     return write_structure(changer.path, "trained", kind.suffix, write)
 
 
-def drawn(changer: Changer, count: int) -> NDArray[np.float32]:
-    """Draw live rows of all segments, always the same ones of the same index; (count, d) float32."""
-    assert changer.meta is not None
+def held_out(changer: Changer) -> list[tuple[int, int]]:
+    """(segment number, row) of live rows that training did not use, where the index has enough."""
+    rows = _shuffled(changer)[-HELD:]
+    return [(int(number), int(row)) for number, row in rows]
+
+
+def _shuffled(changer: Changer) -> NDArray[np.int64]:
+    """All live rows, (n, 2) of segment number and row, in an order that is the same for the same index."""
     statement = "SELECT number, rows, dead FROM segments ORDER BY number"
-    live = [(n, np.flatnonzero(live_rows(dead, rows)))
-            for n, rows, dead in changer.connection.execute(statement).fetchall()]  # fmt: skip
-    total = sum(len(rows) for _, rows in live)
-    chosen = np.sort(np.random.default_rng(SEED).permutation(total)[:count])
-    found, start = np.empty((len(chosen), changer.meta.dim), np.float32), 0
-    for number, rows in live:
-        mine = (chosen >= start) & (chosen < start + len(rows))
-        found[mine] = changer.vectors(number)[rows[chosen[mine] - start]]
-        start += len(rows)
+    live = []
+    for number, rows, dead in changer.connection.execute(statement):
+        mine = np.flatnonzero(live_rows(dead, rows))
+        live.append(np.stack([np.full(len(mine), number), mine], axis=1))
+    places: NDArray[np.int64] = np.concatenate(live)
+    return places[np.random.default_rng(SEED).permutation(len(places))]
+
+
+def _vectors(changer: Changer, places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The vectors of rows (m, 2), read in the order of the files; (m, d) float32."""
+    assert changer.meta is not None
+    found = np.empty((len(places), changer.meta.dim), np.float32)
+    places = places[np.lexsort((places[:, 1], places[:, 0]))]
+    for number in np.unique(places[:, 0]).tolist():
+        mine = places[:, 0] == number
+        found[mine] = changer.vectors(number)[places[mine, 1]]
     return found

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mmr.index import catalogue, open_index, upsert
-from mmr.index.check import check
+from mmr.index.check import check, rebuild
 from mmr.index.sync import sync
 from tests.conftest import program_environment
 from tests.index.made import eof, fail, item, lines, vector_of, version_of
@@ -122,3 +122,33 @@ def test_a_killed_sync_goes_on_where_it_was(tmp_path):
     again = [*(item(f"{i}.jpg", 1) for i in range(6)), eof(6, ROOT)]
     counts = sync(index, lambda reject: again, reject=fail)
     assert (counts.kept, counts.changed, counts.gone) == (4, 2, 4)
+
+
+@pytest.mark.parametrize("kind", ["pq:least=100", "ivfpq:lists=16,least=100", "hnsw:efc=400,least=100"])
+def test_a_kill_while_a_kind_is_built_leaves_the_old_index_whole(tmp_path, kind):
+    index, dice = tmp_path / "x.mmr", random.Random(5)
+    upsert(index, [item(f"{i}.jpg", dim=32) for i in range(4000)], reject=fail, kind="sq8:least=100")
+    command = [sys.executable, "-m", "mmr", "index", str(index), "-q", "--convert", kind]
+    longest, outcomes = 4.0, set()
+    for _ in range(6):
+        process = subprocess.Popen(command, env=program_environment())
+        begin = time.monotonic()
+        try:
+            process.wait(dice.uniform(longest * 0.3, longest))
+            longest = (longest + time.monotonic() - begin) / 2
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert check(index) == []
+        with open_index(index) as opened:
+            assert opened.meta.count == 4000
+            assert [segment.structure is not None for segment in opened.segments()] == [True]
+            outcomes.add(opened.meta.kind)
+        if process.returncode == 0:
+            rebuild(index, kind="sq8:least=100")
+    assert outcomes <= {"sq8", kind.partition(":")[0]}
+    rebuild(index, kind=kind)
+    named = {"catalogue.sqlite", ".lock", "seg-1.npy"}
+    left = {file.name for file in index.iterdir()} - named
+    assert all(name.startswith(("seg-1", "trained", "catalogue")) for name in left), left
+    assert sum(name.startswith("seg-1") for name in left) == 1

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pytest
 
 from mmr.errors import BadDataError, UsageError
 from mmr.index import delete, open_index, upsert
-from mmr.index.check import check, rebuild
+from mmr.index.check import check, describe, rebuild
+from mmr.index.recall import measured
 from mmr.index.search import Wanted, search
 from mmr.index.table import KINDS, parse
 from mmr.stream.records import Record
@@ -69,6 +74,37 @@ def test_recall_and_exact_scores(made):
         exact = {h["id"]: h["score"] for h in search(index, queries(1), Wanted(ROWS, exact=True))[0]}
         assert all(exact[h["id"]] == h["score"] for h in search(index, queries(1), Wanted(K))[0])
     assert check(path) == []
+
+
+def test_the_recall_that_the_index_states_is_the_one_that_it_has(made):
+    path, _ = made
+    with open_index(path) as index:
+        stated = index.recall()
+        rows = [(1, row) for row in range(ROWS)]
+        assert stated is not None and (stated["k"], stated["queries"]) == (10, 200)
+        assert abs(measured(index, rows[::7]).share - stated["share"]) < 0.04
+        asked = [
+            Record({"id": f"i{row}", "vector": index.segments()[0].vectors[row]}) for _, row in rows[::50]
+        ]
+        wanted = Wanted(K, exclude_self=True)
+        assert abs(recall(index, asked, wanted) - measured(index, rows[::50]).share) < 0.005
+        assert describe(index)["recall"] == stated
+
+
+def test_a_recall_that_a_killed_run_did_not_state_is_stated_by_the_next(made, tmp_path):
+    copy = tmp_path / "copy.mmr"
+    shutil.copytree(made[0], copy)
+    with closing(sqlite3.connect(copy / "catalogue.sqlite")) as connection:
+        connection.execute("DELETE FROM meta WHERE key = 'recall'")
+        connection.commit()
+    with open_index(copy) as index:
+        assert index.recall() is None
+    upsert(copy, records(clustered(2, ROWS)[:1]), reject=fail)
+    with open_index(copy) as index, open_index(made[0]) as whole:
+        assert index.recall() == whole.recall()
+    rebuild(copy, kind="flat")
+    with open_index(copy) as index:
+        assert "recall" not in describe(index)
 
 
 def test_what_is_left_out_costs_no_hit(made):
@@ -162,8 +198,6 @@ def test_from_kind_to_kind_and_back(tmp_path):
 
 
 def test_damaged_structures_are_said_to_be_damaged(made, tmp_path):
-    import shutil
-
     copy = tmp_path / "copy.mmr"
     shutil.copytree(made[0], copy)
     (structure,) = (file for file in copy.glob("seg-*") if file.suffix != ".npy")
