@@ -65,6 +65,30 @@ _mmr() {
     "query --threads") compopt +o default 2>/dev/null; return ;;
     "query --errors") return ;;
     "query --progress") words="auto plain none" ;;
+    "normalize normalize") words="apply l2 minmax max sum z cosine rank isr borda" ;;
+    "normalize --index") return ;;
+    "normalize --alpha") compopt +o default 2>/dev/null; return ;;
+    "normalize -k") compopt +o default 2>/dev/null; return ;;
+    "normalize --vector-format") words="list base64" ;;
+    "normalize -o"|"normalize --output") return ;;
+    "normalize --errors") return ;;
+    "normalize --progress") words="auto plain none" ;;
+    "normalize --format") words="jsonl trec table ids" ;;
+    "normalize --scope") words="query stream" ;;
+    "fit fit") words="nnn csls gc is dis dualis dualdis nicdm zscore mp sinkhorn" ;;
+    "fit --index") return ;;
+    "fit --bank") return ;;
+    "fit --model") words="builtin clip clip-large siglip mobileclip" ;;
+    "fit -o"|"fit --output") return ;;
+    "fit --progress") words="auto plain none" ;;
+    "fit --neighbours") compopt +o default 2>/dev/null; return ;;
+    "fit --alpha") compopt +o default 2>/dev/null; return ;;
+    "fit --beta") compopt +o default 2>/dev/null; return ;;
+    "fit --hubs") compopt +o default 2>/dev/null; return ;;
+    "fit --gallery-bank") return ;;
+    "fit --gallery-beta") compopt +o default 2>/dev/null; return ;;
+    "fit --tau") compopt +o default 2>/dev/null; return ;;
+    "fit --iterations") compopt +o default 2>/dev/null; return ;;
     "eval -m"|"eval --measures") compopt +o default 2>/dev/null; return ;;
     "eval --test") words="randomization t wilcoxon" ;;
     "eval --group-by") compopt +o default 2>/dev/null; return ;;
@@ -104,11 +128,13 @@ _mmr() {
       "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --max-pixels --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
       "query") words="--image --from --all-items -k --min-score --where --exclude-self --exact --refine --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
+      "normalize") words="-h --help --index --alpha -k --force --vector-format -o --output --errors --strict -q --quiet --progress --format --scope" ;;
+      "fit") words="-h --help --index --bank --model --force -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-bank --gallery-beta --tau --iterations" ;;
       "eval") words="-m --measures --ci --compare --test --per-query --group-by --groups --train-queries --test-queries --similarity --assert --ties --score-precision --over --judged-only --gallery-size --index --protocol --images --exclude-reference --split --write-queries --write-gallery --write-submission --hubness --gap --shares -k --manifest --plot --format --seed --list-measures --list-protocols -o --output -q --quiet --progress -h --help" ;;
       "show") words="--html --title --size --errors --strict -q --quiet --progress -h --help" ;;
       esac
     elif [[ -z $command ]]; then
-      words="embed index query eval show"
+      words="embed index query normalize fit eval show"
     fi ;;
   esac
   if [[ -n $words ]]; then

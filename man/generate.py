@@ -23,7 +23,7 @@ from mmr.cli.status import MEANINGS  # noqa: E402
 
 DATE = "2026-11-21"
 PROSE = HERE / "prose"
-EVERYWHERE = ("", "embed", "index", "query", "eval", "show")
+EVERYWHERE = ("", "embed", "index", "query", "normalize", "fit", "eval", "show")
 
 
 class Variable(NamedTuple):
@@ -40,12 +40,12 @@ VARIABLES = (
     Variable("MMR_DEBUG", EVERYWHERE, "Set to anything: show the traceback of an error, as "
              "`mmr --debug` does."),
     Variable("NO_COLOR", EVERYWHERE, "Set to anything: no colours."),
-    Variable("FORCE_COLOR", ("", "query", "show"), "Set to anything but `0`: colours in tables, also where "
-             "the output is no terminal. `NO_COLOR` wins."),
-    Variable("COLUMNS", ("", "query", "show"), "The width of tables. Default: the terminal's; without "
-             "a terminal nothing is cut."),
-    Variable("OPENBLAS_NUM_THREADS", ("", "embed", "query"), "Threads for arithmetic, as are "
-             "`OMP_NUM_THREADS` and `MKL_NUM_THREADS`. `mmr` sets each to 1 where it is "
+    Variable("FORCE_COLOR", ("", "query", "normalize", "show"), "Set to anything but `0`: colours in "
+             "tables, also where the output is no terminal. `NO_COLOR` wins."),
+    Variable("COLUMNS", ("", "query", "normalize", "show"), "The width of tables. Default: the "
+             "terminal's; without a terminal nothing is cut."),
+    Variable("OPENBLAS_NUM_THREADS", ("", "embed", "query", "normalize", "fit"), "Threads for "
+             "arithmetic, as are `OMP_NUM_THREADS` and `MKL_NUM_THREADS`. `mmr` sets each to 1 where it is "
              "not set; `--threads` sets all three."),
     Variable("HF_HOME", ("", "embed", "query"), "Where downloaded weights are looked for and kept; "
              "`HF_HUB_CACHE` names the folder of the weights itself."),
@@ -101,6 +101,29 @@ def protocols() -> str:
     )
 
 
+def corrections() -> str:
+    """The methods of mmr-fit(1) as prose, from their table."""
+    from mmr.normalize.table import METHODS
+
+    out = []
+    for row in METHODS:
+        params = "".join(f" `{p.option}`: {p.note} ({p.default:g})." for p in row.params)
+        knobs = [f"`{p.option}`" for p in row.params if p.knob]
+        turned = f" {' and '.join(knobs)} can be changed when it is applied." if knobs else ""
+        whole = "" if row.affine else " `apply` cannot say how many queries are certain."
+        needs = " Needs the query's vector beside its hits." if row.query else ""
+        out.append(f"`{row.name}`\n: {sentence(row.summary)}{params}{turned}{whole}{needs} {row.safe}. "
+                   f"({row.source})\n")  # fmt: skip
+    return "\n".join(out)
+
+
+def scales() -> str:
+    """The scales of mmr-normalize(1) as prose, from their table."""
+    from mmr.normalize.table import SCALES
+
+    return "\n".join(f"`{row.name}`\n: {sentence(row.summary)} {row.note}.\n" for row in SCALES)
+
+
 def results() -> str:
     """What the benchmarks wrote into results.jsonl, as prose."""
     rows = [json.loads(line) for line in (HERE / "results.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -150,7 +173,8 @@ def read_prose(title: str, section: int) -> dict[str, str]:
     from mmr.pictures.decode import PIXELS
 
     values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
-              "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin()}  # fmt: skip
+              "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
+              "{corrections}": corrections(), "{scales}": scales()}  # fmt: skip
     for name, value in values.items():
         text = text.replace(name, value)
     return roff.sections(text)
@@ -184,7 +208,8 @@ def options_section(command: tree.Command) -> str:
     for option in command.options:
         names = ", ".join(map(roff.bold, option.names))
         value = f" {roff.slanted(option.value)}" if option.value else ""
-        out.append(f".TP\n{names}{value}\n{roff.inline(option.help)}\n")
+        of = f" Of {', '.join(f'`{name}`' for name in option.methods)}." if option.methods else ""
+        out.append(f".TP\n{names}{value}\n{roff.inline(option.help + of)}\n")
     return "".join(out)
 
 

@@ -21,9 +21,12 @@ def bash(program: tree.Command, commands: list[tree.Command]) -> str:
     words = " ".join(command.name for command in commands)
     values, switches = [], []
     for command in [program, *commands]:
-        names = [name for option in command.options for name in option.names]
+        names = [name for option in command.distinct for name in option.names]
         switches.append(f'      "{command.name}") words="{" ".join(names)}" ;;\n')
-        for option in command.options:
+        if command.methods:
+            methods = " ".join(name for name, _ in command.methods)
+            values.append(f'    "{command.name} {command.name}") words="{methods}" ;;\n')
+        for option in command.distinct:
             if not option.value:
                 continue
             cases = "|".join(f'"{command.name} {name}"' for name in option.names)
@@ -98,7 +101,7 @@ _mmr "$@"
 
 
 def _zsh_options(command: tree.Command) -> str:
-    return "".join(f"          {_zsh_option(option)} \\\n" for option in command.options)
+    return "".join(f"          {_zsh_option(option)} \\\n" for option in command.distinct)
 
 
 def _zsh_option(option: tree.Option) -> str:
@@ -115,7 +118,9 @@ def _zsh_option(option: tree.Option) -> str:
 
 
 def _zsh_rest(command: tree.Command) -> str:
-    """What the arguments are: an index first where the usage says so, then files or free words."""
+    """What the arguments are: a method or an index first where the usage says so, then files or words."""
+    if command.methods:
+        return f"'1:method:({' '.join(name for name, _ in command.methods)})' '*: :_files'"
     places = [piece for piece in command.usage if piece != "[OPTIONS]"]
     index = ["'1:index:_files -/'"] if places[:1] == ["INDEX"] else []
     rest = places[len(index) :]
@@ -136,7 +141,13 @@ def fish(program: tree.Command, commands: list[tree.Command]) -> str:
         lines.append(f"complete -c mmr -n __fish_use_subcommand -f -a {command.name} -d {about}\n")
     for command in commands:
         lines.append("\n")
-        for option in command.options:
+        if command.methods:
+            names = " ".join(name for name, _ in command.methods)
+            when = f"__fish_seen_subcommand_from {command.name}; and not __fish_seen_subcommand_from {names}"
+            for name, summary in command.methods:
+                about = _fish_quoted(_first(summary))
+                lines.append(f"complete -c mmr -n '{when}' -f -a {name} -d {about}\n")
+        for option in command.distinct:
             when = f"'__fish_seen_subcommand_from {command.name}'"
             lines.append(f"complete -c mmr -n {when} {_fish_option(option)}\n")
     return "".join(lines)

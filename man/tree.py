@@ -7,6 +7,7 @@ from typing import NamedTuple
 import click
 
 from mmr.cli.main import cli
+from mmr.cli.methods import Methods
 from mmr.cli.table import COMMANDS
 
 FOLDERS = ("INDEX",)
@@ -18,6 +19,7 @@ class Option(NamedTuple):
 
     choices  the values that it takes, where they are few and known
     files    the value is a file or a folder
+    methods  the methods of the command that have it; none where all do, or there are no methods
     """
 
     names: tuple[str, ...]
@@ -25,16 +27,26 @@ class Option(NamedTuple):
     help: str
     choices: tuple[str, ...]
     files: bool
+    methods: tuple[str, ...] = ()
 
 
 class Command(NamedTuple):
-    """One command: its name, its summary, its usage after the name, its options."""
+    """One command: its name, its summary, its usage after the name, its options and those of its methods.
+
+    An option stands there once for each help text that it has.
+    """
 
     name: str
     summary: str
     usage: tuple[str, ...]
     options: tuple[Option, ...]
     examples: tuple[str, ...]
+    methods: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def distinct(self) -> list[Option]:
+        """The options, each name once."""
+        return list({option.names: option for option in reversed(self.options)}.values())[::-1]
 
 
 def commands() -> list[Command]:
@@ -55,13 +67,32 @@ def _loaded(name: str) -> click.Command:
 
 def _command(name: str, summary: str, command: click.Command) -> Command:
     context = click.Context(command, info_name=name or "mmr", **cli.context_settings)
-    options = [
+    options = _options(command, context)
+    usage = tuple(command.collect_usage_pieces(context))
+    examples = _examples(command.help or "")
+    if not isinstance(command, Methods):
+        return Command(name, summary, usage, tuple(options), examples)
+    own = {option.names for option in options}
+    having: dict[Option, list[str]] = {}
+    for method in command.list_commands(context):
+        found = command.get_command(context, method)
+        assert found is not None
+        examples += tuple(line for line in _examples(found.help or "") if line not in examples)
+        for option in _options(found, context):
+            having.setdefault(option, []).append(method)
+    for option, methods in having.items():
+        if option.names not in own:
+            every = len(methods) == len(command.methods)
+            options.append(option._replace(methods=() if every else tuple(methods)))
+    return Command(name, summary, usage, tuple(options), examples, tuple(command.methods))
+
+
+def _options(command: click.Command, context: click.Context) -> list[Option]:
+    return [
         _option(parameter, context)
         for parameter in command.get_params(context)
         if isinstance(parameter, click.Option) and not parameter.hidden
     ]
-    usage = tuple(command.collect_usage_pieces(context))
-    return Command(name, summary, usage, tuple(options), _examples(command.help or ""))
 
 
 def _option(parameter: click.Option, context: click.Context) -> Option:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mmr.normalize.scales import Scale
 
 
+MANY = 10**9  # a whole number that has no upper bound
+
+
 class Param(NamedTuple):
     """One parameter: a number from `low` to `high`, whole or not.
 
@@ -34,7 +37,7 @@ class Param(NamedTuple):
     @property
     def span(self) -> str:
         """The range in words: "1 to 4,096"."""
-        return f"{self.low:,g} to {self.high:,g}" if self.high < 1e6 else f"{self.low:,g} and more"
+        return f"{self.low:,g} to {self.high:,g}" if self.high < MANY else f"{self.low:,g} and more"
 
 
 class Row(NamedTuple):
@@ -73,13 +76,11 @@ class ScaleRow(NamedTuple):
 
 ALPHA = Param("alpha", 0.5, "How much of the mean is taken off", 0, 4, knob=True)
 NEIGHBOURS = Param(
-    "neighbours", 10, "Nearest bank queries of an item that are looked at", 1, 10**9, whole=True
+    "neighbours", 10, "Nearest bank queries of an item that are looked at", 1, MANY, whole=True
 )
-BETA = Param(
-    "beta", 20, "Inverse temperature on cosines, 100 times what is used on CLIP's logits", 0.01, 10_000
-)
+BETA = Param("beta", 20, "Inverse temperature on cosines: 100 times the one for logits of CLIP", 0.01, 10_000)
 GALLERY_BETA = Param("gallery_beta", 1, "The same for the bank of items", 0.01, 10_000)
-HUBS = Param("hubs", 1, "How many first items of each bank query count as hubs", 1, 10**9, whole=True)
+HUBS = Param("hubs", 1, "How many first items of each bank query count as hubs", 1, MANY, whole=True)
 
 HERE = "mmr.normalize"
 

@@ -285,6 +285,8 @@ def gallery(tmp_path_factory) -> Path:
     (folder / "queries.jsonl").write_text(
         '{"id":"q1","text":"a red apple","lang":"en"}\n{"id":"q2","text":"a cat","lang":"fr"}\n'
     )
+    words = ["a plum", "green fruit", "a dog", "something red", "the night", "a round thing"]
+    (folder / "log.jsonl").write_text("".join(f'{{"text":"{text}"}}\n' for text in words))
     (folder / "qrels.txt").write_text("q1 0 pics/apple.png 2\nq1 0 pics/pear.png 1\nq2 0 pics/plum.png 1\n")
     line = (
         "mmr embed pics/ | mmr index pics.mmr && mmr embed photos/ | mmr index photos.mmr && "
@@ -292,7 +294,10 @@ def gallery(tmp_path_factory) -> Path:
         "mmr query pics.mmr --from queries.jsonl > run.jsonl && "
         "mmr query pics.mmr --from queries.jsonl --exact --format trec > run.trec && "
         "mmr embed --queries queries.jsonl -o q.npy && mmr embed pics/ -o g.npy && "
-        "mmr embed unlabeled2017/ | mmr index gallery.mmr"
+        "mmr embed unlabeled2017/ | mmr index gallery.mmr && "
+        "mmr embed --queries log.jsonl -o bank.npy && "
+        "mmr embed --text 'a car' --text 'a sea' -o others.npy && "
+        "mmr fit nnn -q --index pics.mmr --bank bank.npy -o hubs.npz"
     )
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=folder, capture_output=True, text=True,
                           env=program_environment(), timeout=300)  # fmt: skip

@@ -1,0 +1,109 @@
+"""`mmr fit`: an index and a bank of queries in, a file that `mmr normalize apply` applies out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mmr.cli import options
+from mmr.cli.methods import Methods, sentence
+from mmr.cli.models import full_name
+from mmr.cli.report import Report
+from mmr.normalize.table import MANY, METHODS, Param, Row
+
+
+def _made(name: str) -> click.Command:
+    """The subcommand of a method: its options come from its row."""
+    row = next(row for row in METHODS if row.name == name)
+
+    def command(report: Report, **given: Any) -> None:
+        _fit(row, report, **given)
+
+    decorated = options.reports("fit", items=False)(command)
+    for add in reversed(_options(row)):
+        decorated = add(decorated)
+    return click.command(name, help=_help(row), short_help=sentence(row.summary))(decorated)
+
+
+def _options(row: Row) -> list[Any]:
+    shared = [
+        click.option("--index", required=True, metavar="INDEX", help="The index to be corrected."),
+        click.option("--bank", required=True, metavar="FILE", help="Vectors of queries like those to come: "
+                     "of the same model and kind, none of the test; `-` is stdin."),
+    ]  # fmt: skip
+    if row.banks == 2:
+        shared.append(click.option("--gallery-bank", required=True, metavar="FILE", help="Vectors of items "
+                                   "like those of the index, and none of them."))  # fmt: skip
+    return [
+        *shared, *map(_option, row.params),
+        click.option("--model", metavar="SPEC", help="The encoder that a bank without a model is of."),
+        click.option("--force", is_flag=True, help="Fit although a bank shares vectors with the index."),
+        click.option("-o", "--output", required=True, metavar="FILE", help="The fitted file; it appears "
+                     "whole or not at all."),
+    ]  # fmt: skip
+
+
+def _option(param: Param) -> Any:
+    """The option of a parameter."""
+    kind: click.ParamType[Any]
+    if param.whole:
+        kind = click.IntRange(int(param.low), None if param.high >= MANY else int(param.high))
+    else:
+        kind = click.FloatRange(param.low, param.high)
+    default = int(param.default) if param.whole else param.default
+    return click.option(param.option, param.name, type=kind, metavar="N" if param.whole else "X",
+                        default=default, show_default=True, help=f"{param.note}.")  # fmt: skip
+
+
+def _help(row: Row) -> str:
+    gallery = " --gallery-bank others.npy" if row.banks == 2 else ""
+    return (
+        f"Learn {row.name} for an index: {row.summary}.\n\n{row.safe}. ({row.source})\n\n\b\nExamples:\n"
+        f"  mmr fit {row.name} --index pics.mmr --bank bank.npy{gallery} -o hubs.npz"
+    )
+
+
+@click.group("fit", cls=Methods, methods=[(row.name, row.summary) for row in METHODS], made=_made)
+def command() -> None:
+    """Learn from a bank of queries which items of an index come up too often.
+
+    The file that it writes is applied by `mmr normalize apply`.
+
+    \b
+    Examples:
+      mmr fit nnn --index pics.mmr --bank bank.npy -o hubs.npz
+      mmr fit csls --index pics.mmr --bank bank.npy --neighbours 2 -o hubs.npz
+    """
+
+
+def _fit(
+    row: Row, report: Report, index: str, bank: str, output: str, model: str | None, force: bool,
+    gallery_bank: str | None = None, **params: float,
+) -> None:  # fmt: skip
+    from mmr.cli.stored import gallery_of
+    from mmr.errors import UsageError, shown
+    from mmr.index import open_index
+    from mmr.normalize.advice import advice
+    from mmr.normalize.bank import Bank, read_bank
+    from mmr.normalize.fit import fit
+    from mmr.normalize.state import write_state
+
+    if bank == gallery_bank == "-":
+        raise UsageError("standard input can be read once", "Name one of the banks as a file.")
+    with open_index(index) as opened:
+        stated = full_name(model, opened.meta.model)
+
+        def read(path: str) -> Bank:
+            found = read_bank(path)
+            named = found.model or stated or ("no stated model" if opened.meta.model else None)
+            return found._replace(model=named)
+
+        queries, items = read(bank), read(gallery_bank) if gallery_bank else None
+        with report.progress("items", opened.meta.count) as advance:
+            state = fit(row.name, params, gallery_of(opened), queries, items, force=force, advance=advance)
+    write_state(output, state)
+    for line in advice(row, state.params, len(queries.rows)):
+        report.note(line)
+    banks = " and ".join(one.source for one in (queries, items) if one is not None)
+    report.note(f"{row.name} fitted to {len(state.ids):,} items of {shown(state.gallery)} with {banks}.")

@@ -1,0 +1,182 @@
+"""`mmr normalize`: hits or vectors in, the same kind out, corrected."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmr.cli import options
+from mmr.cli.methods import Methods, sentence
+from mmr.cli.report import Report
+from mmr.normalize.table import SCALES, ScaleRow
+
+if TYPE_CHECKING:
+    from mmr.stream.records import Record
+
+APPLY = ("apply", "what `mmr fit` learned, on hits")
+L2 = ("l2", "vectors at length 1")
+
+_format = click.option("--format", "format_", type=click.Choice(["jsonl", "trec", "table", "ids"]),
+                       metavar="NAME", help="jsonl, trec, table or ids.  [default: table on a terminal, else "
+                       "jsonl]")  # fmt: skip
+
+
+def _made(name: str) -> click.Command:
+    if name in ("apply", "l2"):
+        return _apply if name == "apply" else _l2
+    row = next(row for row in SCALES if row.name == name)
+    return _scale(row)
+
+
+@click.group("normalize", cls=Methods, made=_made,
+             methods=[APPLY, L2, *((row.name, row.summary) for row in SCALES)])  # fmt: skip
+def command() -> None:
+    """Correct hits for hubs, put scores on another scale, or bring vectors to length 1.
+
+    \b
+    Examples:
+      mmr query pics.mmr --from queries.jsonl -k 100 | mmr normalize apply hubs.npz -k 10
+      mmr query pics.mmr --from queries.jsonl | mmr normalize minmax
+      mmr normalize l2 g.npy -o unit.npy
+    """
+
+
+@click.command(
+    "apply",
+    help="""Apply a file of `mmr fit` to queries with hits.
+
+    Ask `mmr query` for more hits than you keep: an item that is not among them cannot come up. It says for
+    which share of the queries the first hits are certain.
+
+    \b
+    Examples:
+      mmr query pics.mmr --from queries.jsonl -k 100 | mmr normalize apply hubs.npz -k 10 --alpha .25
+    """,
+)
+@click.argument("state", metavar="STATE")
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+@click.option("--index", metavar="INDEX", help="Compute the numbers of the hits from its vectors and the "
+              "bank: for items that came after the fit.")  # fmt: skip
+@click.option("--alpha", type=click.FloatRange(0, 4), metavar="X", help="Another alpha than the fitted one; "
+              "nnn and gc have one.")  # fmt: skip
+@click.option("-k", "top", type=click.IntRange(min=1), metavar="N", help="Hits per query.  [default: all]")
+@click.option("--force", is_flag=True, help="Go on with queries that are in the bank or of another kind.")
+@_format
+@options.vector_format
+@options.output
+@options.reports("normalize")
+def _apply(
+    report: Report, state: str, files: tuple[str, ...], index: str | None, alpha: float | None,
+    top: int | None, force: bool, format_: str | None, vector_format: str, output: str,
+) -> None:  # fmt: skip
+    from mmr.normalize.apply import Correction, turned
+    from mmr.normalize.state import read_state
+
+    fitted = read_state(state)
+    if alpha is not None:
+        fitted = turned(fitted, {"alpha": alpha})
+    with ExitStack() as stack:
+        stored = None
+        if index is not None:
+            from mmr.cli.stored import vectors_of
+            from mmr.index import open_index
+            from mmr.stream.records import check_model
+
+            opened = stack.enter_context(open_index(index))
+            check_model(fitted.model, opened.meta.model, expected_by=state, found_by=index,
+                        fix="Fit to this index.")  # fmt: skip
+            stored = vectors_of(opened)
+        correction = Correction(fitted, k=top, name=state, vectors_of=stored, force=force)
+        _write(correction.of(_read(files, report), report), format_, vector_format, output)
+    _say_how_certain(correction, report)
+
+
+def _say_how_certain(correction: Any, report: Report) -> None:
+    """Say for which share of the queries the first hits are those of the whole gallery."""
+    if correction.all is None or not correction.queries:
+        return
+    share, first = correction.certain / correction.queries, correction.first
+    more = "" if share == 1 else "; more hits of `mmr query` (-k) make more of them certain"
+    hits = "hit is" if first == 1 else f"{first:,} hits are"
+    queries = "1 query" if correction.queries == 1 else f"{correction.queries:,} queries"
+    report.note(f"the first {hits} certain for {share:.1%} of {queries}{more}.")
+
+
+@click.command(
+    "l2",
+    help="""Bring vectors to length 1; a vector of zeros stays and is counted.
+
+    \b
+    Examples:
+      mmr normalize l2 g.npy -o unit.npy
+    """,
+)
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+@click.option("--format", "format_", type=click.Choice(["jsonl", "npy"]), default="jsonl", show_default=True,
+              metavar="NAME", help="jsonl, or npy: blocks of bare vectors.")  # fmt: skip
+@options.vector_format
+@options.output
+@options.reports("normalize")
+def _l2(report: Report, files: tuple[str, ...], format_: str, vector_format: str, output: str) -> None:
+    from mmr.normalize.rescale import Units
+
+    units = Units()
+    _write(units.of(_read(files, report), report), format_, vector_format, output)
+    if units.zeros:
+        count = "vector of zeros has" if units.zeros == 1 else "vectors of zeros have"
+        report.note(f"{units.zeros:,} {count} no direction and stayed.")
+
+
+def _scale(row: ScaleRow) -> click.Command:
+    """The subcommand of a scale; those with figures take --scope."""
+
+    def scaled(
+        report: Report, files: tuple[str, ...], format_: str | None, vector_format: str, output: str,
+        scope: str = "query",
+    ) -> None:  # fmt: skip
+        from mmr.normalize.rescale import rescaled
+
+        records = _read(files, report, vectors=vector_format == "base64")
+        _write(rescaled(records, row, scope == "stream", report), format_, vector_format, output)
+
+    decorated: Any = options.reports("normalize")(scaled)
+    shared = [click.argument("files", metavar="[FILE]...", nargs=-1)]
+    if row.stream:
+        shared.append(click.option("--scope", type=click.Choice(["query", "stream"]), default="query",
+                                   show_default=True, help="Take its figures from each query's hits, or from "
+                                   "all hits of the stream, which is then held."))  # fmt: skip
+    for add in reversed([*shared, _format, options.vector_format, options.output]):
+        decorated = add(decorated)
+    words = (
+        f"{sentence(row.summary)}\n\n{row.note}.\n\n\b\nExamples:\n"
+        f"  mmr query pics.mmr --from queries.jsonl | mmr normalize {row.name}"
+    )
+    return click.command(row.name, help=words, short_help=sentence(row.summary))(decorated)
+
+
+def _read(files: tuple[str, ...], report: Report, vectors: bool = True) -> Iterable[Record]:
+    from mmr.stream.read import read_records
+
+    named = options.reads_stdin(files, "`mmr normalize METHOD FILE`")
+    return read_records(named, reject=report, vectors=vectors, eof=True)
+
+
+def _write(records: Iterable[Record], format_: str | None, vector_format: str, output: str) -> None:
+    if format_ is None:
+        on_terminal = output == "-" and sys.stdout is not None and sys.stdout.isatty()
+        format_ = "table" if on_terminal else "jsonl"
+    if format_ == "table":
+        from mmr.show.table import print_hits
+
+        print_hits(records, output)
+        return
+    from mmr.stream.write import open_writer
+
+    with open_writer(output, format_, vector_format=vector_format) as writer:
+        for record in records:
+            writer.write(record)
+            writer.flush()
