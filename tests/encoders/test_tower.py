@@ -122,6 +122,13 @@ def test_every_family_of_text_towers_gives_torchs_vectors(family, name):
     assert tower.encode(tokens[:0]).shape == (0, shape.dim)
 
 
+def test_a_tower_that_is_read_at_its_first_token(family):
+    model = family("MobileCLIP-S1", pool_type="first")
+    tokens = some_tokens(text_shape(model))
+    tower = TextTower(text_shape(model), Held(text_state(model)))
+    assert np.abs(unit(tower.encode(tokens)) - by_torch(model, tokens)).max() <= 1e-6
+
+
 def test_more_texts_than_fit_one_batch_keep_their_order(family):
     model = family("ViT-B-32")
     tokens = some_tokens(text_shape(model), 75)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmr.cli.towers import keep
 from mmr.encoders import Prepares, load, model_name
 from mmr.encoders import tower_file as files
 from mmr.encoders.tensors import Tensors, data_of, write
@@ -64,6 +65,34 @@ def test_a_tower_that_is_not_plain_is_not_exported(toy, name):
     with pytest.raises(NotPlain, match="class token"):
         export(encoder, model_name(encoder))
     assert not kept_path(model_name(encoder)).exists()
+
+
+class Said(list):
+    """A report that keeps what is said."""
+
+    def note(self, text):
+        self.append(text)
+
+
+def test_one_line_says_what_became_of_the_tower(toy, monkeypatch, tmp_path):
+    said = Said()
+    keep(toy(), said, answered=True)
+    assert len(said) == 1
+    assert said[0].startswith("its text tower (14 MB) is kept in ")
+    assert said[0].endswith(": the next query with words will not need torch.")
+    keep(toy(), said, answered=True)
+    assert len(said) == 1
+    keep(toy("toy-coca"), said)
+    assert len(said) == 1
+    keep(toy("toy-coca"), said, answered=True)
+    assert said[1].endswith("its text tower appends a class token (CoCa).")
+    keep(load("builtin"), said, answered=True)
+    assert len(said) == 2
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    keep(toy(), said)
+    assert "was not kept: " in said[2]
+    assert "Not a directory" in said[2]
 
 
 def test_a_model_in_low_precision_exports_what_fp32_gives(exported, toy):
