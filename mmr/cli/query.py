@@ -160,8 +160,8 @@ class _Embedder:
         return embed_records(asked, encoder, made, reject=self._report)
 
     def _without_torch(self, pictures: bool) -> Any:
-        """An encoder that needs no torch, unless the user names model, device or precision."""
-        named = self._model is not None or self._how[:2] != ("auto", "auto")
+        """An encoder that needs no torch, unless the user names another model, device or precision."""
+        named = self._how[:2] != ("auto", "auto") or not towers.is_model_of(self._index, self._model)
         if not (pictures in self._towers or named or self._whole is not None):
             self._towers[pictures] = towers.without_torch(self._index, self._report, pictures)
         return self._towers.get(pictures)

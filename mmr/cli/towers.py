@@ -32,6 +32,16 @@ def megabytes(path: Path) -> str:
     return f"{max(1, round(path.stat().st_size / 1e6)):,} MB"
 
 
+def is_model_of(index: Index, model: str | None) -> bool:
+    """Whether --model names the model that the index was built with, or nothing."""
+    from mmr.encoders import resolve
+
+    known = (index.meta.model or "").rpartition("#")
+    if model is None:
+        return True
+    return model == index.meta.model if "#" in model else resolve(model) == known[0]
+
+
 def without_torch(index: Index, report: Report, pictures: bool = False) -> Encoder | None:
     """An encoder of the index's model whose words need no torch; None where there is no sound tower.
 

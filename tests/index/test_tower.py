@@ -236,6 +236,14 @@ def test_a_user_who_names_precision_gets_torch(ask):
     assert ask("mmr query w.mmr 'a dog' --device cpu").status == 69
 
 
+def test_a_user_who_names_the_indexs_own_model_needs_no_torch(made, ask):
+    (found,) = answers(ask(f"mmr query w.mmr 'a dog' -k 1 --model open_clip:{NAME}@{made}/w.safetensors"))
+    assert found["hits"][0]["text"] == "a dog"
+    again = ask(f"mmr query w.mmr 'a dog' --model '{found['model']}'")
+    assert again.status == 0
+    assert ask(f"mmr query w.mmr 'a dog' --model open_clip:{NAME}@red.png").status == 69
+
+
 def test_numpy_gets_one_thread_unless_the_user_says_otherwise(monkeypatch):
     for name in THREADS:
         monkeypatch.delenv(name, raising=False)
