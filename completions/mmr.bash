@@ -42,6 +42,7 @@ _mmr() {
     "index --format") words="table json" ;;
     "index --get") compopt +o default 2>/dev/null; return ;;
     "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq" ;;
+    "index --tune-with") return ;;
     "index --export-tower") words="flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq" ;;
     "index --wait") compopt +o default 2>/dev/null; return ;;
     "index --vector-format") words="list base64" ;;
@@ -126,7 +127,7 @@ _mmr() {
       case "$command" in
       "") words="--verbose --version --debug -h --help" ;;
       "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --max-pixels --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
-      "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
+      "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --tune-with --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
       "query") words="--image --from --all-items -k --min-score --where --exclude-self --exact --refine --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "normalize") words="-h --help --index --alpha -k --force --vector-format -o --output --errors --strict -q --quiet --progress --format --scope" ;;
       "fit") words="-h --help --index --bank --model --force -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-bank --gallery-beta --tau --iterations" ;;

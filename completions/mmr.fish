@@ -53,6 +53,7 @@ complete -c mmr -n '__fish_seen_subcommand_from index' -l get -x -d 'Print an it
 complete -c mmr -n '__fish_seen_subcommand_from index' -l check -d 'Read every byte; status 1 where something is damaged'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l rebuild -d 'Build all but the vectors anew from them'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l convert -x -a 'flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq' -d 'Turn the index into another kind, or give it other parameters: pq, hnsw:m=16'
+complete -c mmr -n '__fish_seen_subcommand_from index' -l tune-with -r -F -d 'With --convert or --rebuild: queries with vectors that stand for those to come; recall is measured with them too'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l compact -d 'Merge all into one segment without dead rows'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l export-tower -x -a 'flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq' -d 'Put the model\'s text tower beside the vectors, fp32 or int8, so that queries with words need no torch'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l dump -d 'Write all items as records that an index takes back'

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mmr.arrays.topk import MARGIN, Floats, Rows
 
-HELD_BYTES = 16 << 20
+HELD_BYTES = 1 << 20
 
 
 def near(

@@ -49,6 +49,8 @@ MAX_DELETE = 0.5
 @click.option("--rebuild", "do_rebuild", is_flag=True, help="Build all but the vectors anew from them.")
 @click.option("--convert", "converted", metavar="KIND", help="Turn the index into another kind, or give it "
               "other parameters: pq, hnsw:m=16.")  # fmt: skip
+@click.option("--tune-with", metavar="FILE", help="With --convert or --rebuild: queries with vectors that "
+              "stand for those to come; recall is measured with them too.")  # fmt: skip
 @click.option("--compact", "do_compact", is_flag=True, help="Merge all into one segment without dead rows.")
 @click.option("--export-tower", "tower", type=click.Choice(["fp32", "int8"]), metavar="KIND",
               help="Put the model's text tower beside the vectors, fp32 or int8, so that queries with words "
@@ -62,8 +64,8 @@ MAX_DELETE = 0.5
 def command(
     report: Report, index: str, files: tuple[str, ...], kind: str | None, model: str | None, do_delete: bool,
     do_sync: bool, dry_run: bool, max_delete: float | None, do_info: bool, format_: str | None, do_list: bool,
-    names: tuple[str, ...], do_check: bool, do_rebuild: bool, converted: str | None, do_compact: bool,
-    tower: str | None, do_dump: bool, wait: float, vector_format: str, output: str,
+    names: tuple[str, ...], do_check: bool, do_rebuild: bool, converted: str | None, tune_with: str | None,
+    do_compact: bool, tower: str | None, do_dump: bool, wait: float, vector_format: str, output: str,
 ) -> int | None:  # fmt: skip
     """Put vectors into an index, and look after it.
 
@@ -85,7 +87,9 @@ def command(
     if len(given) > 1:
         raise click.UsageError(f"--{given[0]} and --{given[1]}: one at a time.")
     verb = given[0] if given else None
-    _check_together(verb, files, kind, model, dry_run, max_delete, format_, wait, output, vector_format)
+    _check_together(
+        verb, files, kind, model, dry_run, max_delete, format_, wait, output, vector_format, tune_with
+    )
     if verb == "info":
         _info(index, format_)
     elif verb == "list":
@@ -95,7 +99,7 @@ def command(
     elif verb == "check":
         return _check(index, report)
     elif verb in ("rebuild", "convert"):
-        _rebuild(index, kind if converted is None else converted, wait, report)
+        _rebuild(index, kind if converted is None else converted, tune_with, model, wait, report)
     elif verb == "compact":
         _compact(index, wait, report)
     elif tower is not None:
@@ -112,6 +116,7 @@ def command(
 def _check_together(
     verb: str | None, files: tuple[str, ...], kind: str | None, model: str | None, dry_run: bool,
     max_delete: float | None, format_: str | None, wait: float, output: str, vector_format: str,
+    tune_with: str | None,
 ) -> None:  # fmt: skip
     """Refuse options that would do nothing beside the one that says what to do."""
     upserts = verb in (None, "sync")
@@ -119,7 +124,8 @@ def _check_together(
     useless = {
         "FILE": bool(files) and not (upserts or verb == "delete"),
         "--kind": kind is not None and not (upserts or verb == "rebuild"),
-        "--model": model is not None and not upserts,
+        "--model": model is not None and not (upserts or tune_with),
+        "--tune-with": tune_with is not None and verb not in ("rebuild", "convert"),
         "--dry-run": dry_run and not (upserts or verb == "delete"),
         "--max-delete": max_delete is not None and verb != "sync",
         "--format": format_ is not None and verb != "info",
@@ -205,17 +211,25 @@ def _check(index: str, report: Report) -> int:
     return status.NO if damage else status.DONE
 
 
-def _rebuild(index: str, kind: str | None, wait: float, report: Report) -> None:
+def _rebuild(
+    index: str, kind: str | None, tune_with: str | None, model: str | None, wait: float, report: Report
+) -> None:
     from mmr.index import open_index
     from mmr.index.check import rebuild
+    from mmr.stream.read import read_records
 
-    meta = rebuild(index, kind=kind, wait=wait)
+    queries: Iterable[Record] = ()
+    if tune_with is not None:
+        queries, model = read_records((tune_with,), reject=report), full_name(model, _known(index))
+    meta = rebuild(index, kind=kind, wait=wait, queries=queries, reject=report, model=model)
     params = ",".join(f"{name}={value}" for name, value in meta.params.items())
     report.note(f"{shown(index)} is of the kind {meta.kind}:{params}, {meta.count:,} items.")
     with open_index(index) as opened:
         recall = opened.recall()
     if recall:
-        report.note("{queries:,} of its rows find {share:.1%} of their {k} nearest.".format(**recall))
+        report.note("{rows:,} of its rows find {of_rows:.1%} of their {k} nearest.".format(**recall))
+        if "queries" in recall:
+            report.note("{queries:,} queries find {of_queries:.1%} of their {k} nearest.".format(**recall))
 
 
 def _compact(index: str, wait: float, report: Report) -> None:

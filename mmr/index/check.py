@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from mmr.errors import BadDataError, UsageError, shown
+from mmr.errors import BadDataError, Reject, UsageError, raise_item, shown
 from mmr.index import catalogue, merge
 from mmr.index.catalogue import ROW_BITS, TOWER, Meta, place, translated
 from mmr.index.changer import Changer
 from mmr.index.reader import Index
-from mmr.index.recall import measure
+from mmr.index.recall import keep_queries, measure
 from mmr.index.segments import file_sha256, live_rows, map_vectors
 from mmr.index.table import parse
+from mmr.stream.records import Record
 
 FROM_PICTURES = "embed its pictures again, or restore it from a copy"
 
@@ -120,8 +121,14 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
         yield f"{lost:,} items belong to no segment"
 
 
-def rebuild(path: str | os.PathLike[str], *, kind: str | None = None, wait: float = 0.0) -> Meta:
+def rebuild(
+    path: str | os.PathLike[str], *, kind: str | None = None, wait: float = 0.0,
+    queries: Iterable[Record] = (), reject: Reject = raise_item, model: str | None = None,
+) -> Meta:  # fmt: skip
     """Build every structure anew from the vectors, for another kind if one is named; returns what it is now.
+
+    queries  that stand for those to come: they are kept, and recall is measured with them
+    model    what queries without a model are of
 
     Raises `MissingInputError` where there is no index, `BusyError` when another writer holds the lock.
     """
@@ -130,6 +137,7 @@ def rebuild(path: str | os.PathLike[str], *, kind: str | None = None, wait: floa
         row, params = parse(kind) if kind is not None else (None, changer.meta.params)
         meta = replace(changer.meta, kind=row.name if row else changer.meta.kind, params=params)
         with translated(changer.path):
+            keep_queries(changer, queries, reject=reject, model=model)
             merge.rebuild(changer, meta)
             measure(changer)
         return meta

@@ -245,7 +245,7 @@ class Index:
         return self.path / found[0][0] if found else None
 
     def recall(self) -> dict[str, int | float] | None:
-        """What the kind finds of the exact search's hits: `k`, `queries`, `share`; None for exact kinds."""
+        """What the kind finds of the exact search's hits: `k`, `of_rows`, ...; None for exact kinds."""
         found = self._rows("SELECT value FROM meta WHERE key = 'recall'")
         return json.loads(found[0][0]) if found else None
 

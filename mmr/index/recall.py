@@ -3,31 +3,95 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING
 
-from mmr.index.catalogue import change
+import numpy as np
+
+from mmr.arrays.unit import unit
+from mmr.errors import BadItem, Reject, shown
+from mmr.index.catalogue import TRAINED, change
 from mmr.index.reader import Index
 from mmr.index.search import Wanted, search
-from mmr.index.structures import held_out, parts
+from mmr.index.segments import write_structure
+from mmr.index.structures import held_out, parts, remove
+from mmr.stream.records import Record, check_model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
     from mmr.index.changer import Changer
 
 K = 10
+QUERIES = 1000
+STEM = "trained-queries"
 
 
-class Recall(NamedTuple):
-    """Share of the k nearest that a search finds, over `queries` rows that were not trained on."""
+def keep_queries(
+    changer: Changer, records: Iterable[Record], *, reject: Reject, model: str | None = None
+) -> int:
+    """Keep the first 1,000 queries in the index, in the place of earlier ones; recall is measured with them.
 
-    k: int
-    queries: int
-    share: float
+    model  what vectors without a model are of; returns how many were kept
+    Queries without a vector of the index's length go to `reject`. Raises `BadDataError` for another model.
+    """
+    vectors = list(islice(_vectors(changer, records, reject, model), QUERIES))
+    if not vectors:
+        return 0
+    block = np.stack(vectors).astype(np.float32)
+
+    def write(file: Path) -> None:
+        with open(file, "wb") as out:
+            np.save(out, block, allow_pickle=False)
+
+    written = write_structure(changer.path, STEM, "npy", write)
+    old = _queries_file(changer)
+    with change(changer.connection):
+        changer.connection.execute("DELETE FROM files WHERE name = ?", (old,))
+        changer.connection.execute("DELETE FROM meta WHERE key = 'recall'")
+        changer.add_files(TRAINED, [written])
+    remove(changer, [old] if old else [])
+    return len(block)
+
+
+def _vectors(
+    changer: Changer, records: Iterable[Record], reject: Reject, model: str | None
+) -> Iterable[NDArray[np.floating]]:
+    assert changer.meta is not None
+    for record in records:
+        vector = record.get("vector")
+        if vector is None or len(vector) != changer.meta.dim or not np.any(vector):
+            what = "has no vector" if vector is None else (
+                f"{len(vector)} dimensions or only zeros, where the index has {changer.meta.dim}"
+            )  # fmt: skip
+            reject(BadItem(str(record.place), what, "embed it with the index's model", stage="read",
+                           record=record))  # fmt: skip
+            continue
+        stated = record.get("model") or model
+        check_model(
+            changer.meta.model, stated or ("no stated model" if changer.meta.model else None),
+            expected_by=changer.path.name, found_by=str(record.place),
+            fix=f"Embed the queries with --model-of {shown(str(changer.path))}, or say --model.",
+        )  # fmt: skip
+        yield unit(vector[None])[0] if record.get("unit", True) else vector
+
+
+def _queries_file(changer: Changer) -> str | None:
+    """The name of the file of queries that the index keeps, if it keeps some."""
+    found = changer.connection.execute(
+        "SELECT name FROM files WHERE segment = ? AND name LIKE '%.npy'", (TRAINED,)
+    ).fetchone()
+    return None if found is None else str(found[0])
 
 
 def measure(changer: Changer) -> None:
     """Measure the recall of an index that has structures and no figure yet, and commit it.
 
-    Rows that training did not use ask for their 10 nearest others, by the kind and exactly.
+    Rows that training did not use, and the queries that the index keeps, ask for their 10 nearest, by the
+    kind and exactly.
     """
     assert changer.meta is not None
     connection = changer.connection
@@ -35,25 +99,36 @@ def measure(changer: Changer) -> None:
     structures = connection.execute("SELECT 1 FROM files WHERE segment > 0 AND name NOT LIKE '%.npy'")
     if have or structures.fetchone() is None or sum(part.live for part in parts(changer)) <= K:
         return
+    name = _queries_file(changer)
     with Index(changer.path) as index:
-        found = measured(index, held_out(changer))
+        asked = _rows(index, held_out(changer))
+        found = {"k": K, "rows": len(asked), "of_rows": measured(index, asked)}
+        if name is not None:
+            kept = np.load(changer.path / name, allow_pickle=False)
+            queries = [Record({"id": f"query {i}", "vector": vector}) for i, vector in enumerate(kept)]
+            found |= {"queries": len(queries), "of_queries": measured(index, queries)}
     with change(connection):
-        connection.execute("INSERT INTO meta VALUES ('recall', ?)", (json.dumps(found._asdict()),))
+        connection.execute("INSERT INTO meta VALUES ('recall', ?)", (json.dumps(found),))
 
 
-def measured(index: Index, rows: list[tuple[int, int]]) -> Recall:
-    """Search for the nearest others of rows (segment number, row) by the kind and exactly, and compare.
+def _rows(index: Index, places: list[tuple[int, int]]) -> list[Record]:
+    """Rows (segment number, row) as queries that leave themselves out."""
+    vectors = {segment.number: segment.vectors for segment in index.segments()}
+    records = []
+    for number, row in places:
+        name = index.ids(number, [row])[0]
+        vector = np.asarray(vectors[number][row], np.float32)
+        records.append(Record({"id": f"row of {name}", "vector": vector, "exclude": [name]}))
+    return records
+
+
+def measured(index: Index, queries: list[Record]) -> float:
+    """The share of the exact search's 10 hits that the kind finds, rounded to 4 places.
 
     A hit counts when it scores no less than the last exact one, so that equal pictures cost nothing.
     """
-    from mmr.stream.records import Record
-
-    vectors = {segment.number: segment.vectors for segment in index.segments()}
-    queries = [
-        Record({"id": index.ids(number, [row])[0], "vector": vectors[number][row]}) for number, row in rows
-    ]
-    wanted = Wanted(K, fields=(), exclude_self=True)
+    wanted = Wanted(K, fields=())
     truth = search(index, queries, wanted._replace(exact=True))
     pairs = zip(search(index, queries, wanted), truth, strict=True)
     found = sum(sum(hit["score"] >= exact[-1]["score"] for hit in mine) for mine, exact in pairs)
-    return Recall(K, len(queries), round(found / sum(map(len, truth)), 4))
+    return round(found / sum(map(len, truth)), 4)

@@ -113,8 +113,9 @@ def _built(changer: Changer) -> set[int]:
 
 
 def _trained_file(changer: Changer) -> Path | None:
-    row = changer.connection.execute("SELECT name FROM files WHERE segment = ?", (TRAINED,)).fetchone()
-    return changer.path / row[0] if row else None
+    rows = changer.connection.execute("SELECT name FROM files WHERE segment = ?", (TRAINED,))
+    names = [name for (name,) in rows if _is_structure(name)]
+    return changer.path / names[0] if names else None
 
 
 def _trained_on(changer: Changer) -> int | None:

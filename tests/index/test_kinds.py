@@ -80,15 +80,40 @@ def test_the_recall_that_the_index_states_is_the_one_that_it_has(made):
     path, _ = made
     with open_index(path) as index:
         stated = index.recall()
-        rows = [(1, row) for row in range(ROWS)]
-        assert stated is not None and (stated["k"], stated["queries"]) == (10, 200)
-        assert abs(measured(index, rows[::7]).share - stated["share"]) < 0.04
+        assert stated is not None and (stated["k"], stated["rows"]) == (10, 200)
         asked = [
-            Record({"id": f"i{row}", "vector": index.segments()[0].vectors[row]}) for _, row in rows[::50]
+            Record({"id": f"i{row}", "vector": index.segments()[0].vectors[row]}) for row in range(0, ROWS, 7)
         ]
-        wanted = Wanted(K, exclude_self=True)
-        assert abs(recall(index, asked, wanted) - measured(index, rows[::50]).share) < 0.005
+        others = recall(index, asked, Wanted(K, exclude_self=True))
+        assert abs(others - stated["of_rows"]) < 0.04
+        assert abs(recall(index, queries(), Wanted(K)) - measured(index, queries())) < 0.005
         assert describe(index)["recall"] == stated
+
+
+def test_recall_is_measured_with_queries_too_and_they_are_kept(tmp_path):
+    path = tmp_path / "x.mmr"
+    upsert(path, records(clustered(2, 1000)), reject=fail, kind="pq:least=100,m=8,refine=1", model="m#1")
+    far = np.random.default_rng(7).standard_normal((80, DIM)).astype(np.float32)
+    bad = []
+    stream = [Record({"id": str(i), "vector": v}) for i, v in enumerate(far)]
+    stream[3]["vector"] = np.ones(5, np.float32)
+    del stream[4]["vector"]
+    rebuild(path, queries=stream, reject=bad.append, model="m#1")
+    with open_index(path) as index:
+        stated = index.recall()
+        assert stated is not None and stated["queries"] == 78 and len(bad) == 2
+        expected = recall(index, list(stream[5:]), Wanted(K))
+        assert abs(stated["of_queries"] - expected) < 0.02
+    rebuild(path, kind="hnsw:least=100")
+    with open_index(path) as index:
+        assert index.recall()["queries"] == 78
+    rebuild(path, queries=stream[5:10], model="m#1")
+    names = sorted(file.name for file in path.glob("trained*"))
+    with open_index(path) as index:
+        assert index.recall()["queries"] == 5 and names == ["trained-queries-2.npy"]
+    with pytest.raises(BadDataError, match="other#2"):
+        rebuild(path, queries=[Record({**stream[0], "model": "other#2"})])
+    assert check(path) == []
 
 
 def test_a_recall_that_a_killed_run_did_not_state_is_stated_by_the_next(made, tmp_path):
