@@ -19,6 +19,7 @@ PROJECTIONS = ("matrix", "linear", "linear+bias", "none")
 SCALE = ".scale"  # beside an int8 matrix: a number a row
 TEXTS = 32  # at a time: 77 tokens of width 768 are then 30 MB in the widest layer
 PICTURES = 8
+MOST_LAYERS = 256  # the deepest of open_clip has 56; a file that says more is not believed
 
 
 class Source(Protocol):
@@ -263,6 +264,8 @@ class ImageTower:
         check_choice("activation", shape.activation, ACTIVATIONS)
         check_choice("pooling", shape.pooling, ("tok", "avg"))
         check_heads(shape)
+        if not 0 < shape.patch <= shape.side:
+            raise BadDataError(f"the tower states pictures of {shape.side} in patches of {shape.patch}")
         self.shape = shape
         self._bend = ACTIVATIONS[shape.activation]
         reader = Reader(source, image_tensors(shape, prefix), prefix)
@@ -323,3 +326,5 @@ def check_heads(shape: TextShape | ImageShape) -> None:
     numbers = (shape.width, shape.heads, shape.layers, shape.hidden, shape.dim)
     if min(numbers) < 1 or shape.width % shape.heads:
         raise BadDataError(f"the tower states {shape.width} channels and {shape.heads} heads")
+    if shape.layers > MOST_LAYERS:
+        raise BadDataError(f"the tower states {shape.layers:,} layers")

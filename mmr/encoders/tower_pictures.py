@@ -5,6 +5,8 @@ The weights stay where they are: the checkpoint that built the index, a safetens
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,6 +81,8 @@ class Pictures:
 
     def __init__(self, stated: PictureFile) -> None:
         path = Path(stated.file)
+        if not path.is_file():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), stated.file)
         if file_hash(path) != stated.sha256:
             raise BadDataError(f"{shown(stated.file)} is no longer the file that the index was built with")
         if stated.preparation.side != stated.shape.side:

@@ -242,6 +242,7 @@ def test_tensors_that_do_not_fit_are_refused(family):
     ({"heads": 3}, "64 channels and 3 heads"),
     ({"layers": 0}, "64 channels and 2 heads"),
     ({"projection": "none"}, "no projection from 64 to 48"),
+    ({"layers": 10**12}, "states 1,000,000,000,000 layers"),
 ])  # fmt: skip
 def test_a_shape_that_cannot_be_true_is_refused(family, change, words):
     model = family("ViT-B-32")

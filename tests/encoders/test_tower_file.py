@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -214,6 +215,7 @@ WRONG = {
     "picture": (lambda s, a: s["pictures"]["shape"].update(activation="quick_gelu"), "its check picture"),
     "picture's mean": (lambda s, a: s["pictures"]["preparation"].update(mean_0=0.1), "its check picture"),
     "picture's mode": (lambda s, a: s["pictures"]["preparation"].update(mode="longest"), "does not know"),
+    "picture's patch": (lambda s, a: s["pictures"]["shape"].update(patch=0), "32 in patches of 0"),
     "picture's key": (lambda s, a: s["pictures"].update(more=1), "other things than this mmr knows: more"),
     "picture's size": (lambda s, a: s["pictures"]["preparation"].update(side=48), "of another size"),
     "context": (lambda s, a: s["tokens"].update(context=76), "gives 76 tokens, and the tower takes 77"),
@@ -332,6 +334,9 @@ def test_weights_that_are_others_or_gone_are_not_used(toys, random_weights, tmp_
     with pytest.raises(BadDataError, match="is no longer the file that the index was built with"):
         file.pictures()
     weights.unlink()
+    with pytest.raises(FileNotFoundError):
+        file.pictures()
+    os.mkfifo(weights)
     with pytest.raises(FileNotFoundError):
         file.pictures()
 
