@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmr.errors import BadDataError, UsageError, shown
 from mmr.normalize.bank import SAME, Bank
@@ -87,15 +88,33 @@ def _belongs(bank: Bank, gallery: Gallery) -> None:
 
 
 def _apart(bank: Bank, gallery: Gallery, why: str) -> None:
-    """Raise `BadDataError` where items of the gallery have the very vectors of the bank."""
-    known = {row.tobytes() for row in bank.rows}
-    found = sum(row.tobytes() in known for block in gallery.blocks() for row in block.astype(np.float32))
+    """Raise `BadDataError` where items of the gallery have the very vectors of the bank.
+
+    Vectors are taken for the same by their largest coordinates, then by their cosine; a product of all with
+    all would cost as much as the fit.
+    """
+    places: dict[int, list[int]] = {}
+    for place, sign in enumerate(_signs(bank.rows).tolist()):
+        places.setdefault(sign, []).append(place)
+    found = 0
+    for block in gallery.blocks():
+        for row, sign in zip(block, _signs(block).tolist(), strict=True):
+            found += sign in places and bool((bank.rows[places[sign]] @ row > SAME).any())
     if found:
         raise BadDataError(
             f"{found:,} of {len(gallery.ids):,} items of {shown(gallery.name)} are in the bank "
             f"{shown(bank.name)}: they alone would be pushed down",
             f"{why}; take other vectors, or fit with --force.",
         )
+
+
+def _signs(rows: Array) -> NDArray[np.int64]:
+    """A number (n,) a row: which its four largest coordinates are, in order; rounding hardly changes it."""
+    few = min(4, rows.shape[1])
+    top = np.argpartition(-rows, few - 1, axis=1)[:, :few]
+    top = np.take_along_axis(top, np.argsort(-np.take_along_axis(rows, top, 1), axis=1), 1)
+    weights = rows.shape[1] ** np.arange(few, dtype=np.int64)
+    return np.asarray(top.astype(np.int64) @ weights, np.int64)
 
 
 def _far(items: Bank, gallery: Gallery) -> None:

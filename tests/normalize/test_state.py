@@ -186,6 +186,9 @@ def test_fit_refuses_what_does_not_belong_together():
     for error, words, arguments in cases:
         with pytest.raises(error, match=words):
             fit(*arguments)
+    rounded = own._replace(rows=unit(1, 14, 6, dtype=np.float32)[:4].astype(np.float16).astype(np.float32))
+    with pytest.raises(BadDataError, match="4 of 14 items"):
+        fit("nnn", {}, good, rounded)
     assert fit("nnn", {}, good, own, force=True).columns["mean"].shape == (14,)
 
 
