@@ -6,7 +6,7 @@ import numpy as np
 
 from mmr.normalize.method import Array, Blocks, cut
 
-SLACK = {"float32": 1e-6, "float64": 1e-12}  # how far two orders of summing one product may lie apart
+SLACK = 1e-6  # how far two float32 products of the same vectors may lie apart
 
 
 def thresholds(blocks: Blocks, bank: Array, hubs: int) -> Array:
@@ -25,5 +25,5 @@ def is_hub(scores: Array, least: Array) -> Array:
 
     Items that tie for the last place all count.
     """
-    reached = (scores >= least - SLACK[scores.dtype.name]).any(axis=1)
+    reached = (scores >= least - SLACK).any(axis=1)
     return np.asarray(reached, np.float64)

@@ -13,7 +13,7 @@ from mmr.normalize.bank import Bank, digest, key
 from mmr.normalize.fit import Gallery, fit
 from mmr.normalize.method import Banks
 from mmr.normalize.table import METHODS
-from mmr.stream.records import Record
+from mmr.stream.records import Record, dump
 from tests.normalize import naive
 from tests.normalize.made import blocks_of, unit
 
@@ -111,6 +111,19 @@ def test_the_certificate_holds_for_every_affine_method(name):
                 whole = run(Correction(state, k=3), [query(number)])[0]
                 assert [hit["id"] for hit in cut["hits"]] == [hit["id"] for hit in whole["hits"]]
     assert found or name in ("zscore", "sinkhorn", "nicdm")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_batch_does_not_matter(name, monkeypatch):
+    table = dict(zip(IDS, GALLERY, strict=True))
+    answers = []
+    for size in (1, 5, 256):
+        monkeypatch.setattr("mmr.normalize.apply.BATCH", size)
+        correction = Correction(
+            fitted(name), vectors_of=lambda names: np.stack([table[one] for one in names])
+        )
+        answers.append([dump(record) for record in run(correction, [query(i, 12) for i in range(12)])])
+    assert answers[0] == answers[1] == answers[2]
 
 
 def test_alpha_is_turned_without_another_fit():
