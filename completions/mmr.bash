@@ -36,14 +36,14 @@ _mmr() {
     "embed --threads") compopt +o default 2>/dev/null; return ;;
     "embed --errors") return ;;
     "embed --progress") words="auto plain none" ;;
-    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq" ;;
+    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary ivfflat ivfpq" ;;
     "index --model") words="builtin clip clip-large siglip mobileclip" ;;
     "index --max-delete") compopt +o default 2>/dev/null; return ;;
     "index --format") words="table json" ;;
     "index --get") compopt +o default 2>/dev/null; return ;;
-    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq" ;;
+    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary ivfflat ivfpq" ;;
     "index --tune-with") return ;;
-    "index --export-tower") words="flat hnsw hnswsq8 sq8 pq rabitq ivfflat ivfpq" ;;
+    "index --export-tower") words="flat hnsw hnswsq8 sq8 pq rabitq binary ivfflat ivfpq" ;;
     "index --wait") compopt +o default 2>/dev/null; return ;;
     "index --vector-format") words="list base64" ;;
     "index -o"|"index --output") return ;;

@@ -52,7 +52,10 @@ class Coded:
         """Train an index that `empty` made."""
         found.train(vectors)
 
-    def train(self, vectors: NDArray[np.float32], rows: int, params: Params, file: Path) -> None:
+    def train(
+        self, vectors: NDArray[np.float32], queries: NDArray[np.float32] | None, rows: int, params: Params,
+        file: Path,
+    ) -> None:  # fmt: skip
         """Fit the quantisers to (m, d) rows of an index that has `rows`, and write them to `file`."""
         faiss: Any = import_module("faiss")
         trained = self.empty(vectors.shape[1], rows, params)
@@ -90,20 +93,19 @@ class Coded:
         stamp = (about.st_ino, about.st_size, about.st_mtime_ns)
         if file not in self._open or self._open[file][0] != stamp:
             self._open = {path: kept for path, kept in self._open.items() if path.exists()}
-            self._open[file] = (stamp, _mapped(file))
+            self._open[file] = (stamp, self.map(file))
         return self._open[file][1]
 
+    def map(self, file: Path) -> Any:
+        """Open an index by mapping; the kernel is told to read it, since FAISS maps without read-ahead."""
+        faiss: Any = import_module("faiss")
 
-def _mapped(file: Path) -> Any:
-    """Open an index by mapping; the kernel is told to read it, since FAISS maps without read-ahead."""
-    faiss: Any = import_module("faiss")
-
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_WILLNEED)
-    finally:
-        os.close(handle)
-    return _read(file, faiss.IO_FLAG_MMAP_IFC)
+        handle = os.open(file, os.O_RDONLY)
+        try:
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_WILLNEED)
+        finally:
+            os.close(handle)
+        return _read(file, faiss.IO_FLAG_MMAP_IFC)
 
 
 def _read(file: Path, flags: int) -> Any:

@@ -15,7 +15,7 @@ from mmr.index.catalogue import TRAINED, change
 from mmr.index.reader import Index
 from mmr.index.search import Wanted, search
 from mmr.index.segments import write_structure
-from mmr.index.structures import held_out, parts, remove
+from mmr.index.structures import held_out, parts, queries_file, remove
 from mmr.stream.records import Record, check_model
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def keep_queries(
             np.save(out, block, allow_pickle=False)
 
     written = write_structure(changer.path, STEM, "npy", write)
-    old = _queries_file(changer)
+    old = queries_file(changer)
     with change(changer.connection):
         changer.connection.execute("DELETE FROM files WHERE name = ?", (old,))
         changer.connection.execute("DELETE FROM meta WHERE key = 'recall'")
@@ -79,14 +79,6 @@ def _vectors(
         yield unit(vector[None])[0] if record.get("unit", True) else vector
 
 
-def _queries_file(changer: Changer) -> str | None:
-    """The name of the file of queries that the index keeps, if it keeps some."""
-    found = changer.connection.execute(
-        "SELECT name FROM files WHERE segment = ? AND name LIKE '%.npy'", (TRAINED,)
-    ).fetchone()
-    return None if found is None else str(found[0])
-
-
 def measure(changer: Changer) -> None:
     """Measure the recall of an index that has structures and no figure yet, and commit it.
 
@@ -99,7 +91,7 @@ def measure(changer: Changer) -> None:
     structures = connection.execute("SELECT 1 FROM files WHERE segment > 0 AND name NOT LIKE '%.npy'")
     if have or structures.fetchone() is None or sum(part.live for part in parts(changer)) <= K:
         return
-    name = _queries_file(changer)
+    name = queries_file(changer)
     with Index(changer.path) as index:
         asked = _rows(index, held_out(changer))
         found = {"k": K, "rows": len(asked), "of_rows": measured(index, asked)}

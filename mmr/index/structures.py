@@ -118,6 +118,14 @@ def _trained_file(changer: Changer) -> Path | None:
     return changer.path / names[0] if names else None
 
 
+def queries_file(changer: Changer) -> str | None:
+    """The name of the file of queries that the index keeps, if it keeps some."""
+    found = changer.connection.execute(
+        "SELECT name FROM files WHERE segment = ? AND name LIKE '%.npy'", (TRAINED,)
+    ).fetchone()
+    return None if found is None else str(found[0])
+
+
 def _trained_on(changer: Changer) -> int | None:
     """The rows that the index had when its quantisers were trained; None where they are not."""
     row = changer.connection.execute("SELECT value FROM meta WHERE key = 'trained_on'").fetchone()
@@ -144,8 +152,11 @@ def _train(changer: Changer, kind: Kind, meta: Meta) -> Written:
     count = kind.takes(rows, meta.params)
     sample = _vectors(changer, _shuffled(changer)[: min(count, max(needs, rows - HELD))])
 
+    kept = queries_file(changer)
+    queries = None if kept is None else np.load(changer.path / kept, allow_pickle=False)
+
     def write(file: Path) -> None:
-        kind.train(sample, rows, meta.params, file)
+        kind.train(sample, queries, rows, meta.params, file)
 
     assert kind.suffix is not None
     return write_structure(changer.path, "trained", kind.suffix, write)

@@ -65,8 +65,14 @@ class Kind(Protocol):
     def takes(self, rows: int, params: Params) -> int:
         """Rows that training makes use of, when the index has `rows`."""
 
-    def train(self, vectors: NDArray[np.float32], rows: int, params: Params, file: Path) -> None:
-        """Fit the quantisers to (m, d) rows of an index that has `rows`, and write them to `file`."""
+    def train(
+        self, vectors: NDArray[np.float32], queries: NDArray[np.float32] | None, rows: int, params: Params,
+        file: Path,
+    ) -> None:  # fmt: skip
+        """Fit the quantisers to (m, d) rows of an index that has `rows`, and write them to `file`.
+
+        queries  (p, d) that stand for those to come, where the index keeps some
+        """
 
     def write(self, vectors: NDArray[np.floating], params: Params, file: Path, trained: Path | None) -> None:
         """Build the structure over (n, d) vectors into `file`, with the quantisers of the index."""
@@ -136,6 +142,19 @@ KINDS = (
         (DTYPE, Param("bits", 1, "of a dimension", 1, 9), _refine(10), LEAST),
         False,
         "Gao and Long, 2024",
+    ),
+    Row(
+        "binary",
+        "every vector is compared by bits, cut at the mean of items or queries; bits/8 more bytes a vector",
+        "mmr.index.binary:Binary",
+        (
+            DTYPE, Param("bits", 0, "of a vector; 0: one a dimension", 0, 65536),
+            Param("code", "signs", "of what: dimensions, random planes, or a learnt rotation",
+                  choices=("signs", "planes", "itq")),
+            _refine(20), LEAST,
+        ),
+        False,
+        "Charikar, 2002 (planes); Gong and Lazebnik, 2011 (itq)",
     ),
     Row(
         "ivfflat",

@@ -24,6 +24,8 @@ SPECS = {
     "pq:least=100,opq=yes,m=8": 0.9, "rabitq:least=100": 0.97, "rabitq:least=100,bits=4": 0.99,
     "ivfflat:least=100,lists=32,probe=12": 0.95, "ivfpq:least=100,lists=32,probe=12": 0.93,
     "ivfpq:least=100,opq=yes,lists=32,probe=12": 0.93, "sq8:least=100,dtype=float16": 0.99,
+    "binary:least=100": 0.95, "binary:least=100,code=planes,bits=128": 0.95,
+    "binary:least=100,code=itq": 0.95,
 }  # fmt: skip
 
 
@@ -202,6 +204,9 @@ def test_too_few_rows_to_train_say_how_many_are_needed(tmp_path):
             rebuild(path, kind="ivfpq")
     with pytest.raises(UsageError, match="cannot be cut into"):
         rebuild(path, kind="pq:m=7,least=2")
+    for kind in ("binary:bits=16,least=2", "binary:code=itq,bits=64,least=2"):
+        with pytest.raises(UsageError, match=r"bits (at most )?here"):
+            rebuild(path, kind=kind)
     with pytest.raises(BadDataError, match="needs 624"):
         upsert(tmp_path / "y.mmr", records(clustered(2, 500)), reject=fail, kind="pq:least=2")
     with open_index(tmp_path / "y.mmr") as index:
@@ -244,3 +249,16 @@ def test_damaged_structures_are_said_to_be_damaged(made, tmp_path):
 def test_parameters_have_ranges(spec):
     with pytest.raises(UsageError):
         parse(spec)
+
+
+def test_bits_are_cut_at_the_mean_of_each_modality(tmp_path):
+    """Queries that lie beside the items, as words do beside pictures, find more when they are known."""
+    path, rng = tmp_path / "x.mmr", np.random.default_rng(3)
+    shift = 2 * rng.standard_normal(DIM).astype(np.float32) / DIM**0.5
+    asked = [Record({"id": str(i), "vector": v + shift}) for i, v in enumerate(clustered(8, 300))]
+    upsert(path, records(clustered(2, ROWS)), reject=fail, kind="binary:least=100,refine=2")
+    with open_index(path) as index:
+        before = recall(index, asked[:100], Wanted(K))
+    rebuild(path, queries=asked[100:])
+    with open_index(path) as index:
+        assert recall(index, asked[:100], Wanted(K)) > before + 0.02
