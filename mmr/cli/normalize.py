@@ -179,4 +179,5 @@ def _write(records: Iterable[Record], format_: str | None, vector_format: str, o
     with open_writer(output, format_, vector_format=vector_format) as writer:
         for record in records:
             writer.write(record)
-            writer.flush()
+            if format_ != "npy":
+                writer.flush()
