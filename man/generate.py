@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,6 +138,25 @@ def results() -> str:
     return "\n".join(out)
 
 
+def corrected() -> str:
+    """What the corrections did to real vectors, as written by tests/benchmarks/test_corrections.py."""
+    lines = (HERE / "corrections.jsonl").read_text(encoding="utf-8").splitlines()
+    out: list[str] = []
+    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
+        first, *_ = held = list(rows)
+        out.append(
+            f"{sentence(name)} Before: R@1 {first['before']:.1f} %, skewness {first['skew_before']:.2f}, "
+            f"{first['antihubs_before']:.1%} of the items in no list of ten.\n\n"
+            "    method    R@1    change          skewness  in no list\n"
+        )
+        for row in held:
+            span = f"{row['low']:+.1f} to {row['high']:+.1f}"
+            out.append(f"    {row['method']:<9} {row['after']:.1f}   {span:<15} {row['skew_after']:.2f}      "
+                       f"{row['antihubs_after']:.1%}\n")  # fmt: skip
+        out.append("\n")
+    return "".join(out)
+
+
 def builtin() -> str:
     """What `make builtin-eval` measured of the built-in encoder, as prose."""
     if not (HERE / "builtin.jsonl").is_file():
@@ -174,7 +194,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
 
     values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
               "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
-              "{corrections}": corrections(), "{scales}": scales()}  # fmt: skip
+              "{corrections}": corrections(), "{scales}": scales(), "{corrected}": corrected()}  # fmt: skip
     for name, value in values.items():
         text = text.replace(name, value)
     return roff.sections(text)
