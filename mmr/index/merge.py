@@ -109,6 +109,7 @@ def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None)
     files = connection.execute("SELECT name, segment FROM files").fetchall()
     gone = [name for name, segment in files if segment in numbers]
     with change(connection):
+        connection.execute("DELETE FROM meta WHERE key = 'recall'")
         if meta is not None:
             catalogue.write_meta(connection, meta)
         connection.executemany("DELETE FROM segments WHERE number = ?", [(old,) for old in numbers])

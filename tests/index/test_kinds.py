@@ -251,6 +251,16 @@ def test_parameters_have_ranges(spec):
         parse(spec)
 
 
+def test_a_recall_of_structures_that_are_gone_is_not_stated(tmp_path):
+    path = tmp_path / "x.mmr"
+    upsert(path, records(clustered(2, 1000)), reject=fail, kind="pq:least=800")
+    with open_index(path) as index:
+        assert index.recall() is not None
+    delete(path, [f"i{i}" for i in range(500)])
+    with open_index(path) as index:
+        assert index.recall() is None and index.segments()[0].structure is None
+
+
 def test_bits_are_cut_at_the_mean_of_each_modality(tmp_path):
     """Queries that lie beside the items, as words do beside pictures, find more when they are known."""
     path, rng = tmp_path / "x.mmr", np.random.default_rng(3)
