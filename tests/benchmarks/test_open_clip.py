@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -71,8 +72,8 @@ np.save(out, np.concatenate(rows))
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    """Seeded random weights of ViT-B-32, 605 MB."""
+def weights(tmp_path_factory) -> Iterator[Path]:
+    """Seeded random weights of ViT-B-32, 605 MB, and a cache of its own for what `mmr embed` keeps."""
     if find_spec("open_clip") is None or find_spec("torch") is None:
         pytest.skip("needs the extra `clip`: pip install 'mmr[clip]'")
     from mmr.encoders.torch_setup import import_open_clip
@@ -85,7 +86,9 @@ def weights(tmp_path_factory) -> Path:
     model = open_clip.create_model("ViT-B-32", load_weights=False)
     file = tmp_path_factory.mktemp("weights") / "vit-b-32.safetensors"
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, file)
-    return file
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(file.parent / "cache"))
+        yield file
 
 
 @pytest.fixture(scope="module")
