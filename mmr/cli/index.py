@@ -227,9 +227,9 @@ def _rebuild(
     with open_index(index) as opened:
         recall = opened.recall()
     if recall:
-        report.note("{rows:,} of its rows find {of_rows:.1%} of their {k} nearest.".format(**recall))
+        report.note("{rows:,} of its rows find {of_rows:.2%} of their {k} nearest.".format(**recall))
         if "queries" in recall:
-            report.note("{queries:,} queries find {of_queries:.1%} of their {k} nearest.".format(**recall))
+            report.note("{queries:,} queries find {of_queries:.2%} of their {k} nearest.".format(**recall))
 
 
 def _compact(index: str, wait: float, report: Report) -> None:
