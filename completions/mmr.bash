@@ -43,7 +43,7 @@ _mmr() {
     "index --get") compopt +o default 2>/dev/null; return ;;
     "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary ivfflat ivfpq" ;;
     "index --tune-with") return ;;
-    "index --export-tower") words="flat hnsw hnswsq8 sq8 pq rabitq binary ivfflat ivfpq" ;;
+    "index --export-tower") words="fp32 int8" ;;
     "index --wait") compopt +o default 2>/dev/null; return ;;
     "index --vector-format") words="list base64" ;;
     "index -o"|"index --output") return ;;

@@ -55,7 +55,7 @@ complete -c mmr -n '__fish_seen_subcommand_from index' -l rebuild -d 'Build all 
 complete -c mmr -n '__fish_seen_subcommand_from index' -l convert -x -a 'flat hnsw hnswsq8 sq8 pq rabitq binary ivfflat ivfpq' -d 'Turn the index into another kind, or give it other parameters: pq, hnsw:m=16'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l tune-with -r -F -d 'With --convert or --rebuild: queries with vectors that stand for those to come; recall is measured with them too'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l compact -d 'Merge all into one segment without dead rows'
-complete -c mmr -n '__fish_seen_subcommand_from index' -l export-tower -x -a 'flat hnsw hnswsq8 sq8 pq rabitq binary ivfflat ivfpq' -d 'Put the model\'s text tower beside the vectors, fp32 or int8, so that queries with words need no torch'
+complete -c mmr -n '__fish_seen_subcommand_from index' -l export-tower -x -a 'fp32 int8' -d 'Put the model\'s text tower beside the vectors, fp32 or int8, so that queries with words need no torch'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l dump -d 'Write all items as records that an index takes back'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l wait -x -d 'How long to wait while another process writes the index'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l vector-format -x -a 'list base64' -d 'Vectors in JSONL as numbers or as base64 of little-endian float32'

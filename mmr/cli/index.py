@@ -52,7 +52,7 @@ MAX_DELETE = 0.5
 @click.option("--tune-with", metavar="FILE", help="With --convert or --rebuild: queries with vectors that "
               "stand for those to come; recall is measured with them too.")  # fmt: skip
 @click.option("--compact", "do_compact", is_flag=True, help="Merge all into one segment without dead rows.")
-@click.option("--export-tower", "tower", type=click.Choice(["fp32", "int8"]), metavar="KIND",
+@click.option("--export-tower", "tower", type=click.Choice(["fp32", "int8"]), metavar="TYPE",
               help="Put the model's text tower beside the vectors, fp32 or int8, so that queries with words "
               "need no torch.")  # fmt: skip
 @click.option("--dump", "do_dump", is_flag=True, help="Write all items as records that an index takes back.")
