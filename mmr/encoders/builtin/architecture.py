@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-SIDE = 128  # pixels; pictures are resized to a square of this side
+SIDE = 128  # pixels; pictures are squeezed to a square of this side
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # the network's own preprocessing: (pixel - 127) / 128
 FEATURES = 1280
 SHARED_BLOCKS = 8  # the stem and these first blocks serve drawings and photographs alike
-PREPROCESSING = "rgb on white, bicubic to 128x128, (pixel - 127) / 128"
+PREPROCESSING = "rgb on white, bicubic to 128x128 and larger for photographs, (pixel - 127) / 128"
 
 STAGES = (  # kernel, stride of the first block, widening, output channels, blocks
     (3, 1, 1, 16, 1),

@@ -29,7 +29,6 @@ Pixels = npt.NDArray[np.uint8]
 CHUNK = 8  # pictures a task: more make no matrix product faster, fewer make them slower
 TEMPERATURE = 2.0
 CLASSES = 50
-SETTINGS = (float(SIDE), 1.5)  # of weights that say nothing: side of photographs, weight of their classes
 
 
 class Prepared(NamedTuple):
@@ -48,18 +47,16 @@ def prepare(picture: Image.Image, side: int) -> Prepared:
         white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, picture)
     picture = picture.convert("RGB")
-    sides = {SIDE, side}
-    squares = {
-        each: np.asarray(picture.resize((each, each), Image.Resampling.BICUBIC, reducing_gap=3.0))
-        for each in sides
-    }
-    return Prepared(squares[SIDE], squares[side])
+    small, large = (
+        np.asarray(picture.resize((each, each), Image.Resampling.BICUBIC, reducing_gap=3.0))
+        for each in (SIDE, side)
+    )
+    return Prepared(small, large)
 
 
 def photo_settings(weights: Weights) -> tuple[int, float]:
     """Read the side at which photographs are seen again, and the weight of their classes' vector."""
-    known = "photo.settings" in weights.names()
-    side, share = weights.tensor("photo.settings") if known else SETTINGS
+    side, share = weights.tensor("photo.settings")
     return int(side), float(share)
 
 
@@ -133,9 +130,8 @@ class PictureTower:
             self.seen += len(share)
             self.photographs += int((share > 0.5).sum())
         for row in np.flatnonzero(share > 0).tolist():
-            large = pictures[row].large
-            seen = early[row, None] if large.shape == pictures[row].small.shape else self._early([large])
-            made[row] += self._weight_of_classes * share[row] * self.photograph(seen)[0]
+            classes = self.photograph(self._early([pictures[row].large]))[0]
+            made[row] += self._weight_of_classes * share[row] * classes
         return unit(made)
 
     def _tokens(self, pictures: Sequence[Prepared]) -> FloatArray:

@@ -41,7 +41,7 @@ class TextTower:
             (weights.matrix(f"text.{name}.weight"), weights.matrix(f"text.{name}.bias"))
             for name in ("inner", "outer")
         ]
-        self._others = OtherTable(weights) if "other.table" in weights.names() else None
+        self._others = OtherTable(weights)
         self.dim = int(self._table.shape[1])
 
     def _sum(self, text: str) -> FloatMatrix:
@@ -61,8 +61,6 @@ class TextTower:
 
     def encode(self, texts: list[str]) -> FloatMatrix:
         """Encode texts: (n,) → (n, dim) float32 unit rows. A text without a word gets one fixed row."""
-        if self._others is None:
-            return self._english(texts)
         parts = [self._others.divide(text[:LONGEST]) for text in texts]
         out = self._english([text for text, _, _ in parts])
         for row, (_, count, words) in enumerate(parts):

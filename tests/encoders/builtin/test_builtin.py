@@ -138,6 +138,13 @@ def test_patches_are_unit_rows_and_differ_by_place(encoder):
         ("sad face", "an unhappy person", "a house"),
         ("a house by the sea", "a building on the beach", "a cup of coffee"),
         ("🍎", "a red apple", "a dog"),
+        ("ein roter Apfel", "a red apple", "a car"),
+        ("красное яблоко", "a red apple", "a dog"),
+        ("die Katze", "a cat", "a car"),
+        ("chien", "a dog", "a house"),
+        ("猫", "a cat", "a bicycle"),
+        ("赤いリンゴ", "a red apple", "a cat"),
+        ("zwei rote Äpfel", "red apples", "a cat"),
     ],
 )
 def test_near_meanings_are_near(encoder, text, near, far):
