@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mmr.errors import UsageError
 
+from .languages import OtherTable
 from .text import TextTower
 from .weights import Weights, shipped
 
@@ -47,7 +48,8 @@ class Builtin:
         """Encode texts: (n,) → (n, dim) float32 unit rows."""
         with self._lock:
             if self._text is None:
-                self._text = TextTower(self._weights, shipped(VOCABULARY).read_bytes())
+                others = OtherTable(self._weights)
+                self._text = TextTower(self._weights, shipped(VOCABULARY).read_bytes(), others)
         return self._text.encode(texts)
 
     def encode_images(self, images: list[Image.Image]) -> FloatMatrix:

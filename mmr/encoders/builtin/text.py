@@ -31,9 +31,12 @@ def unit(x: FloatMatrix) -> FloatMatrix:
 
 
 class TextTower:
-    """Turns texts into unit rows (n, dim) float32; reads only the rows of the table it needs."""
+    """Turns texts into unit rows (n, dim) float32; reads only the rows of the table it needs.
 
-    def __init__(self, weights: Weights, vocabulary: bytes) -> None:
+    Without a table of other languages every word is taken for English.
+    """
+
+    def __init__(self, weights: Weights, vocabulary: bytes, others: OtherTable | None = None) -> None:
         self._cutter = WordPiece(vocabulary)
         self._table = weights.tensor("text.table")
         self._scale = weights.tensor("text.scale")
@@ -41,7 +44,7 @@ class TextTower:
             (weights.matrix(f"text.{name}.weight"), weights.matrix(f"text.{name}.bias"))
             for name in ("inner", "outer")
         ]
-        self._others = OtherTable(weights)
+        self._others = others
         self.dim = int(self._table.shape[1])
 
     def _sum(self, text: str) -> FloatMatrix:
@@ -61,6 +64,8 @@ class TextTower:
 
     def encode(self, texts: list[str]) -> FloatMatrix:
         """Encode texts: (n,) → (n, dim) float32 unit rows. A text without a word gets one fixed row."""
+        if self._others is None:
+            return self._english(texts)
         parts = [self._others.divide(text[:LONGEST]) for text in texts]
         out = self._english([text for text, _, _ in parts])
         for row, (_, count, words) in enumerate(parts):

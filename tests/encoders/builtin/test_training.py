@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmr.encoders.builtin import WEIGHTS
+from mmr.encoders.builtin import VOCABULARY, WEIGHTS, load
 from mmr.encoders.builtin.architecture import BLOCKS, SHARED_BLOCKS
+from mmr.encoders.builtin.text import TextTower
 from mmr.encoders.builtin.training import captions, packing, pixels, raster, scenery, sources, wordnet
 from mmr.encoders.builtin.training.captions import Scene
 from mmr.encoders.builtin.vision import late_network, shared_network
@@ -253,3 +254,11 @@ def test_drawings_are_kept_as_pixels_and_drawn_once(tmp_path, capsys):
     assert pixels_in[0, 0, 3] == 0
     raster.draw_all([], folder)
     assert len((folder / "drawings.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_tower_without_other_languages_reads_every_word_as_english(weights):
+    text = TextTower(weights, shipped(VOCABULARY).read_bytes())
+    whole = load()
+    words = ["a red apple", "two cars on a street"]
+    np.testing.assert_array_equal(text.encode(words), whole.encode_texts(words))
+    assert text.encode(["ein roter Apfel"])[0] @ whole.encode_texts(["ein roter Apfel"])[0] < 0.9
