@@ -15,7 +15,7 @@ Stages, in order (a stage that was stopped goes on where it was):
   text         the teacher's vectors of 570,000 texts, then the table of word pieces (15 min)
   languages    the table of words that are not English (5 min)
   draw         every drawing as pixels (4 min)
-  samples      pictures with captions, and their early features (12 s a shard of 4,096)
+  samples      pictures with captions, and their early features (22 s a shard of 4,096)
   tune         the drawing tower (4 ms a sample; ends early when the checked loss no longer falls)
   photographs  the gate and the class vectors (2 min)
   export       weights.safetensors and vocabulary.txt into the package
@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
         default=6,
         help="passes over the names in other languages [%(default)s]",
     )
-    made.add_argument("--shards", type=int, default=150, help="shards of 4,096 samples [%(default)s]")
+    made.add_argument("--shards", type=int, default=100, help="shards of 4,096 samples [%(default)s]")
     made.add_argument("--head-steps", type=int, default=600, help="batches for the head alone [%(default)s]")
     made.add_argument("--steps", type=int, default=5000, help="batches for head and blocks [%(default)s]")
     made.add_argument("--minutes", type=float, default=math.inf, help="end tuning by then, softly")

@@ -59,15 +59,17 @@ def added_classes(photographs: list[tuple[bytes, str]]) -> tuple[FloatArray, Flo
     one weakened, plus the columns of two published classes) must not be taken for the new ones.
     """
     published = packing.rounded(network.folded())
-    tensors = {name: value.bfloat16() for name, value in network.as_torch(published).items()}
+    tensors = network.as_torch(published)
     weight, bias = published["classifier.weight"], published["classifier.bias"]
     rows = []
     for start in range(0, len(photographs), BATCH):
         squares = [_squeezed(data) for data, _ in photographs[start : start + BATCH]]
         x = torch.from_numpy((np.stack(squares).astype(np.float32) - PIXEL_MEAN) / PIXEL_SCALE)
         with torch.inference_mode():
-            early = network.early(tensors, x.permute(0, 3, 1, 2).bfloat16())
-            rows.append(network.late(tensors, early).float().numpy())
+            early = network.early(
+                tensors, x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+            )
+            rows.append(network.late(tensors, early).numpy())
     seen = np.concatenate(rows)
     rng = np.random.default_rng(0)
     other = seen[rng.integers(0, len(seen), 2000)] * rng.uniform(0, 0.6, (2000, 1))
@@ -114,7 +116,7 @@ def gate_features(early: FloatArray) -> FloatArray:
 def _features(pictures: list[Pixels], early: Early) -> FloatArray:
     rows = []
     for start in range(0, len(pictures), BATCH):
-        made = early(np.stack(pictures[start : start + BATCH])).permute(0, 2, 3, 1).float().numpy()
+        made = early(np.stack(pictures[start : start + BATCH])).permute(0, 2, 3, 1).numpy()
         rows.append(gate_features(made))
     return np.concatenate(rows)
 

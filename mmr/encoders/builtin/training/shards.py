@@ -25,16 +25,19 @@ BATCH = 16
 
 
 class Early:
-    """The shared part of the network with the rounded weights that ship."""
+    """The shared part of the network with the rounded weights that ship.
+
+    In float32, as inference has it: bfloat16 would be 7 % off, and a tower tuned on that loses a point
+    of R@10 when it meets the real thing.
+    """
 
     def __init__(self) -> None:
-        tensors = network.as_torch(packing.rounded(network.folded()))
-        self._tensors = {name: value.bfloat16() for name, value in tensors.items()}
+        self._tensors = network.as_torch(packing.rounded(network.folded()))
 
     def __call__(self, pictures: Pixels) -> torch.Tensor:
-        """Compute (n, 128, 128, 3) uint8 → (n, 80, 8, 8) bfloat16."""
+        """Compute (n, 128, 128, 3) uint8 → (n, 80, 8, 8) float32."""
         x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
-        x = ((x - PIXEL_MEAN) / PIXEL_SCALE).bfloat16().contiguous(memory_format=torch.channels_last)
+        x = ((x - PIXEL_MEAN) / PIXEL_SCALE).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
             return network.early(self._tensors, x)
 
@@ -54,7 +57,7 @@ def make(work: Path, photographs: Path | None, count: int) -> None:
             samples = [sample for _ in range(BATCH // 2) for sample in studio.pair(rng)]
             captions += [(sample.caption, sample.wrong, sample.thing) for sample in samples]
             made = early(np.stack([sample.picture for sample in samples]))
-            features[start : start + BATCH] = made.permute(0, 2, 3, 1).float().numpy()
+            features[start : start + BATCH] = made.permute(0, 2, 3, 1).numpy()
         np.save(folder / f"{number}.npy", features)
         (folder / f"{number}.json").write_text(json.dumps(captions), encoding="utf8")
         print(f"samples: shard {number + 1} of {count}", flush=True)
