@@ -29,7 +29,7 @@ rm -rf pics.mmr
 
 about "Pictures become vectors, vectors become an index"
 run "mmr embed $folder/ | mmr index pics.mmr"
-example=$(mmr index pics.mmr --list | awk '!any || /cat/ { any = $0 } END { print any }')
+example=$(mmr index pics.mmr --list | awk '!any || /cat-grey\.png/ { any = $0 } END { print any }')
 
 about "Ask in words"
 run "mmr query pics.mmr '$words' -k 5 --format table"
