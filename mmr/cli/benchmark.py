@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 def protocol(asked: Asked, report: Report) -> int:
     """Measure runs as a benchmark does; write its queries, or a submission."""
     from mmr.evaluate.assertion import read as read_assertion
+    from mmr.evaluate.protocols.run import asked as queries_of
     from mmr.evaluate.protocols.run import is_ranking
     from mmr.evaluate.protocols.table import read
     from mmr.evaluate.protocols.task import Options
@@ -50,18 +51,20 @@ def protocol(asked: Asked, report: Report) -> int:
         raise click.UsageError("name the benchmark's files, then a run; or --write-queries FILE.")
     scored: list[Scored] = []
     figures: list[Figure] = []
+    measures: list[Measure] = []
     with ExitStack() as stack:
         for run in runs:
             path = stack.enter_context(_file(run))
             if asked.write_submission is not None:
                 _write_submission(task, path, asked.write_submission, report)
             if not task.hidden:
-                found, published = _published(task, path, run, asked, report)
+                fitted = task.fitted(queries_of(path))
+                found, published = _published(fitted, path, run, asked, report)
+                measures = [one for one in _measures(fitted) if not scored or one in measures]
                 scored.append(found)
                 figures += published
     if scored:
         scoring.keep_manifest(annotations, runs, scored, _conventions(task), asked, report)
-        measures = _measures(task)
         scoring.finish(scoring.details(scored, measures, asked, report) or figures, scored, measures, asked)
     elif runs and asked.write_submission is None:
         raise UsageError("the targets of these files are not public", "Use --write-submission FILE.")
@@ -96,19 +99,23 @@ def _file(run: str) -> Iterator[str]:
         yield file.name
 
 
-def _published(task: Task, path: str, run: str, asked: Asked, report: Report) -> tuple[Scored, list[Figure]]:
-    """Score a run by the protocol: the values of its queries, and the figures that papers print."""
+def _published(
+    fitted: Task, path: str, run: str, asked: Asked, report: Report
+) -> tuple[Scored, list[Figure]]:
+    """Score a run by the protocol: the values of its queries, and the figures that papers print.
+
+    fitted  the task without the parts that the run leaves out
+    """
     from mmr.evaluate.figures import published
-    from mmr.evaluate.protocols.run import asked as queries_of
     from mmr.evaluate.qrels import Qrels
     from mmr.evaluate.score import score
 
-    fitted = task.fitted(queries_of(path))
     report.note(f"{asked.protocol}: {fitted.said}.")
     qrels, name = Qrels.of(fitted.qrels), "stdin" if run == "-" else run
+    fields = ["model", *([asked.group_by] if asked.group_by else [])]
     with report.progress("queries", len(qrels)) as advance:
         measures = scoring.drawn(_measures(fitted), asked)
-        found = score(path, qrels, measures, _conventions(fitted), ["model"], advance, name)
+        found = score(path, qrels, measures, _conventions(fitted), fields, advance, name)
     labels = {name: [values.get(query) for query in found.queries] for name, values in fitted.fields.items()}
     scored = replace(found, fields={**found.fields, **labels})
     scoring.say_what_it_rests_on(scored, _measures(fitted), _conventions(fitted), report)

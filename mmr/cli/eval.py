@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmr.cli import options
+from mmr.cli.hits import on_terminal
 from mmr.cli.report import Report
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def write(figures: Iterable[Figure], asked: Asked) -> None:
     from mmr.evaluate.output import lines
     from mmr.stream.write import opened
 
-    on_terminal = asked.output == "-" and sys.stdout is not None and sys.stdout.isatty()
+    format_ = asked.format_ or ("table" if on_terminal(asked.output) else "jsonl")
     with opened(asked.output) as file:
-        for text in lines(figures, asked.format_ or ("table" if on_terminal else "jsonl")):
+        for text in lines(figures, format_):
             file.write(text.encode())

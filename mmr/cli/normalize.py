@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmr.cli import options
+from mmr.cli.hits import write_hits
 from mmr.cli.methods import Methods, sentence
 from mmr.cli.report import Report
 from mmr.normalize.table import SCALES, ScaleRow
@@ -91,7 +91,7 @@ def _apply(
                         fix="Fit to this index.")  # fmt: skip
             stored = vectors_of(opened)
         correction = Correction(fitted, k=top, name=state, vectors_of=stored, force=force)
-        _write(correction.of(_read(files, report), report), format_, vector_format, output)
+        write_hits(correction.of(_read(files, report), report), format_, output, vector_format)
     _say_how_certain(correction, report)
 
 
@@ -125,7 +125,7 @@ def _l2(report: Report, files: tuple[str, ...], format_: str, vector_format: str
     from mmr.normalize.rescale import Units
 
     units = Units()
-    _write(units.of(_read(files, report), report), format_, vector_format, output)
+    write_hits(units.of(_read(files, report), report), format_, output, vector_format)
     if units.zeros:
         count = "vector of zeros has" if units.zeros == 1 else "vectors of zeros have"
         report.note(f"{units.zeros:,} {count} no direction and stayed.")
@@ -141,7 +141,7 @@ def _scale(row: ScaleRow) -> click.Command:
         from mmr.normalize.rescale import rescaled
 
         records = _read(files, report, vectors=vector_format == "base64")
-        _write(rescaled(records, row, scope == "stream", report), format_, vector_format, output)
+        write_hits(rescaled(records, row, scope == "stream", report), format_, output, vector_format)
 
     decorated: Any = options.reports("normalize")(scaled)
     shared = [click.argument("files", metavar="[FILE]...", nargs=-1)]
@@ -163,21 +163,3 @@ def _read(files: tuple[str, ...], report: Report, vectors: bool = True) -> Itera
 
     named = options.reads_stdin(files, "`mmr normalize METHOD FILE`")
     return read_records(named, reject=report, vectors=vectors, eof=True)
-
-
-def _write(records: Iterable[Record], format_: str | None, vector_format: str, output: str) -> None:
-    if format_ is None:
-        on_terminal = output == "-" and sys.stdout is not None and sys.stdout.isatty()
-        format_ = "table" if on_terminal else "jsonl"
-    if format_ == "table":
-        from mmr.show.table import print_hits
-
-        print_hits(records, output)
-        return
-    from mmr.stream.write import open_writer
-
-    with open_writer(output, format_, vector_format=vector_format) as writer:
-        for record in records:
-            writer.write(record)
-            if format_ != "npy":
-                writer.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmr.cli import options, towers
+from mmr.cli.hits import on_terminal, write_hits
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import UsageError, shown
@@ -91,14 +91,10 @@ def command(
             queries = _typed(words, images)
         answers = answer(opened, queries, embed, wanted, reject=report, pinned=all_items,
                          model=full_name(model, opened.meta.model))  # fmt: skip
-        if not (words or images or _on_terminal(output)):
+        if not (words or images or on_terminal(output)):
             answers = _advancing(answers, report)
-        _write(_counted(answers, wanted.min_score, report), format_, output, vector_format)
+        write_hits(_counted(answers, wanted.min_score, report), format_, output, vector_format)
         embed.keep_tower()
-
-
-def _on_terminal(output: str) -> bool:
-    return output == "-" and sys.stdout is not None and sys.stdout.isatty()
 
 
 def _advancing(answers: Iterable[Record], report: Report) -> Iterator[Record]:
@@ -206,19 +202,3 @@ def _counted(answers: Iterable[Record], min_score: float | None, report: Report)
     if empty:
         bound = "" if min_score is None else f" at or above {min_score:g}"
         report.note(f"{empty:,} {'query' if empty == 1 else 'queries'} without a hit{bound}.")
-
-
-def _write(answers: Iterable[Record], format_: str | None, output: str, vector_format: str) -> None:
-    if format_ is None:
-        format_ = "table" if _on_terminal(output) else "jsonl"
-    if format_ == "table":
-        from mmr.show.table import print_hits
-
-        print_hits(answers, output)
-        return
-    from mmr.stream.write import open_writer
-
-    with open_writer(output, format_, vector_format=vector_format) as writer:
-        for record in answers:
-            writer.write(record)
-            writer.flush()

@@ -243,7 +243,7 @@ def keep_manifest(
 
 
 def verdict(
-    figures: Iterable[tuple[str, str, float]], assertions: Sequence[Assertion], report: Report
+    figures: Iterable[tuple[str, str, float | None]], assertions: Sequence[Assertion], report: Report
 ) -> int:
     """1 when an assertion does not hold for a run, else 0. Figures are runs, names and values."""
     failed, seen = 0, set()
@@ -253,7 +253,8 @@ def verdict(
                 seen.add(name)
                 if not one.holds(value):
                     failed += 1
-                    report.say(f"{shown(run)}: {name} is {value:.6g}, and {one} does not hold.")
+                    found = "not defined" if value is None else f"{value:.6g}"
+                    report.say(f"{shown(run)}: {name} is {found}, and {one} does not hold.")
     lacking = [one.name for one in assertions if one.name not in seen]
     if lacking:
         raise UsageError(

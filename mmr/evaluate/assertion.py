@@ -29,9 +29,9 @@ class Assertion(NamedTuple):
         (measure,) = parse(self.name)
         return measure
 
-    def holds(self, value: float) -> bool:
-        """Whether a figure satisfies it; NaN satisfies nothing."""
-        return SIGNS[self.sign](value, self.bound)
+    def holds(self, value: float | None) -> bool:
+        """Whether a figure satisfies it; NaN, and None for no figure, satisfy nothing."""
+        return value is not None and SIGNS[self.sign](value, self.bound)
 
     def __str__(self) -> str:
         return f"{self.name}{self.sign}{self.bound:g}"

@@ -145,8 +145,9 @@ def per_query(scored: Scored, *, named: bool) -> Iterator[Figure]:
 def counts_line(scored: Scored, over: str) -> str:
     """Say how many queries the figures rest on, and what became of the others."""
     counts = scored.counts
+    noun = "query" if counts.scored == 1 else "queries"
     parts = [
-        f"{counts.scored:,} queries scored of {counts.qrels:,} with judgements, {counts.run:,} in the run"
+        f"{counts.scored:,} {noun} scored of {counts.qrels:,} with judgements, {counts.run:,} in the run"
     ]
     if counts.missing:
         fate = "left out" if over == "both" else "counted as empty rankings"

@@ -11,7 +11,7 @@ from mmr.evaluate.assertion import read
 @pytest.mark.parametrize(
     ("text", "holds", "fails"),
     [
-        ("nDCG@10>=0.42", [0.42, 1.0], [0.4199, math.nan]),
+        ("nDCG@10>=0.42", [0.42, 1.0], [0.4199, math.nan, None]),
         ("MedR <= 3", [3.0], [3.5, math.nan]),
         ("nDCG(gain=exp2)@10>.5", [0.6], [0.5]),
         ("RR<1e-3", [0.0009], [0.001]),
