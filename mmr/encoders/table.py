@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from mmr import plugins
 from mmr.errors import UnavailableError, UsageError, shown
 
 GROUP = "mmr.encoders"
@@ -138,22 +139,11 @@ def unknown(spec: str) -> UsageError:
 @cache
 def plugged() -> tuple[tuple[Row | str, str], ...]:
     """What entry points of the group `mmr.encoders` add: (row, "") or (name, why it cannot be used)."""
-    from importlib.metadata import entry_points
 
-    found: list[tuple[Row | str, str]] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        try:
-            row = point.load()
-        except Exception as error:
-            found.append((point.name, f"{point.value}: {type(error).__name__}: {shown(str(error))}"))
-            continue
-        if not isinstance(row, Row):
-            found.append((point.name, f"{point.value} is a {type(row).__name__}, not a mmr.encoders.Row"))
-        elif any(row.name.startswith(own.name) or own.name.startswith(row.name) for own in ROWS):
-            found.append((point.name, f"{point.value}: the name {row.name!r} is taken"))
-        else:
-            found.append((row, ""))
-    return tuple(found)
+    def taken(name: str) -> bool:
+        return any(name.startswith(own.name) or own.name.startswith(name) for own in ROWS)
+
+    return plugins.plugged(GROUP, Row, lambda row: row.name, taken)
 
 
 def plug_ins() -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+from mmr import plugins
 from mmr.errors import UnavailableError, shown
 from mmr.evaluate.table import ALIASES, AMBIGUOUS, MEASURES, Row
 
@@ -19,26 +20,8 @@ GROUP = "mmr.measures"
 @cache
 def plugged() -> tuple[tuple[Row | str, str], ...]:
     """What entry points add: (row, "") or (name, why it cannot be used)."""
-    from importlib.metadata import entry_points
-
-    taken = {*(row.name for row in MEASURES), *ALIASES, *AMBIGUOUS}
-    found: list[tuple[Row | str, str]] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        try:
-            row = point.load()
-        except Exception as error:
-            found.append((point.name, f"{point.value}: {type(error).__name__}: {shown(str(error))}"))
-            continue
-        if not isinstance(row, Row):
-            found.append(
-                (point.name, f"{point.value} is a {type(row).__name__}, not a mmr.evaluate.table.Row")
-            )
-        elif row.name in taken:
-            found.append((point.name, f"{point.value}: the name {row.name!r} is taken"))
-        else:
-            taken.add(row.name)
-            found.append((row, ""))
-    return tuple(found)
+    known = {*(row.name for row in MEASURES), *ALIASES, *AMBIGUOUS}
+    return plugins.plugged(GROUP, Row, lambda row: row.name, known.__contains__)
 
 
 def plug_ins() -> Iterator[tuple[str, str]]:

@@ -81,7 +81,7 @@ def test_a_broken_plug_in_is_listed_with_its_reason_and_breaks_nothing_else(monk
     set_plug_ins(monkeypatch, {"bad": gone, "odd": 3, "own": TAKEN, "toy": TOY})
     problems = dict(table.plug_ins())
     assert problems["bad"] == "pack_bad:ROW: ImportError: No module named 'gone'"
-    assert "is a int, not a mmr.encoders.Row" in problems["odd"]
+    assert "is a int, not a mmr.encoders.table.Row" in problems["odd"]
     assert "the name 'cmd:' is taken" in problems["own"]
     assert problems["toy:"] == ""
     states = {model.name: model.state for model in list_models()}
