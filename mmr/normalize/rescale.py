@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmr.arrays.scales import Scale
 from mmr.arrays.unit import unit
 from mmr.errors import BadItem, Reject, shown
-from mmr.normalize.scales import Scale
 from mmr.normalize.table import ScaleRow, scale
 from mmr.stream.order import ranked
 from mmr.stream.records import Record, add_step

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mmr.errors import UsageError, shown
 
 if TYPE_CHECKING:
+    from mmr.arrays.scales import Scale
     from mmr.normalize.method import Method
-    from mmr.normalize.scales import Scale
 
 
 MANY = 10**9  # a whole number that has no upper bound
@@ -83,6 +83,7 @@ GALLERY_BETA = Param("gallery_beta", 1, "The same for the bank of items", 0.01, 
 HUBS = Param("hubs", 1, "How many first items of each bank query count as hubs", 1, MANY, whole=True)
 
 HERE = "mmr.normalize"
+SCALES_AT = "mmr.arrays.scales"
 
 METHODS: tuple[Row, ...] = (
     Row("nnn", "the mean of an item's nearest bank queries is taken off", f"{HERE}.nnn:Nnn",
@@ -119,19 +120,19 @@ METHODS: tuple[Row, ...] = (
 )  # fmt: skip
 
 SCALES: tuple[ScaleRow, ...] = (
-    ScaleRow("minmax", "scores from 0, the lowest, to 1, the highest", f"{HERE}.scales:minmax",
+    ScaleRow("minmax", "scores from 0, the lowest, to 1, the highest", f"{SCALES_AT}:minmax",
              "All equal: 1. It depends on where the list is cut", True),
-    ScaleRow("max", "scores as shares of the highest", f"{HERE}.scales:of_most",
+    ScaleRow("max", "scores as shares of the highest", f"{SCALES_AT}:of_most",
              "Needs a highest score above 0", True),
-    ScaleRow("sum", "scores above the lowest, as shares of their sum", f"{HERE}.scales:of_sum",
+    ScaleRow("sum", "scores above the lowest, as shares of their sum", f"{SCALES_AT}:of_sum",
              "All equal: equal shares. It depends on where the list is cut", True),
-    ScaleRow("z", "scores less their mean, in standard deviations", f"{HERE}.scales:z",
+    ScaleRow("z", "scores less their mean, in standard deviations", f"{SCALES_AT}:z",
              "All equal: 0. It depends on where the list is cut", True),
-    ScaleRow("cosine", "cosines from 0 to 1: (score + 1) / 2", f"{HERE}.scales:cosine",
+    ScaleRow("cosine", "cosines from 0 to 1: (score + 1) / 2", f"{SCALES_AT}:cosine",
              "The same wherever the list is cut"),
-    ScaleRow("rank", "1 - (place - 1) / hits", f"{HERE}.scales:rank", "It depends on where the list is cut"),
-    ScaleRow("isr", "1 / place²", f"{HERE}.scales:isr", "Inverse square rank; the same wherever it is cut"),
-    ScaleRow("borda", "hits - place + 1", f"{HERE}.scales:borda", "It depends on where the list is cut"),
+    ScaleRow("rank", "1 - (place - 1) / hits", f"{SCALES_AT}:rank", "It depends on where the list is cut"),
+    ScaleRow("isr", "1 / place²", f"{SCALES_AT}:isr", "Inverse square rank; the same wherever it is cut"),
+    ScaleRow("borda", "hits - place + 1", f"{SCALES_AT}:borda", "It depends on where the list is cut"),
 )  # fmt: skip
 
 

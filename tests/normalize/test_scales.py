@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmr.arrays.scales import OF_THE_LIST
+from mmr.arrays.scales import SCALES as FUNCTIONS
 from mmr.normalize.table import SCALES, scale
 
 ROWS = {row.name: row for row in SCALES}
@@ -31,6 +33,11 @@ def of(name, scores, over=None):
 
 def test_every_scale_has_a_case():
     assert set(CASES) == set(ROWS)
+
+
+def test_what_other_stages_are_handed_is_the_table():
+    assert {name: scale(row) for name, row in ROWS.items()} == FUNCTIONS
+    assert {row.name for row in SCALES if row.stream} == OF_THE_LIST
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -63,3 +63,12 @@ def isr(scores: Array, over: Array) -> Array:
 def borda(scores: Array, over: Array) -> Array:
     """n - r + 1 at place r of n."""
     return np.arange(float(len(scores)), 0, -1)
+
+
+SCALES: dict[str, Scale] = {
+    "minmax": minmax, "max": of_most, "sum": of_sum, "z": z, "cosine": cosine, "rank": rank, "isr": isr,
+    "borda": borda,
+}  # fmt: skip
+"""Every scale by the name that users write."""
+OF_THE_LIST = frozenset({"minmax", "max", "sum", "z"})
+"""Scales whose figures may be taken over all lists instead of one; the others look at one list alone."""
