@@ -15,6 +15,7 @@ QUERY_BLOCK = 1024
 ROW_BLOCK = 2048
 MARGIN = 1e-5
 HELD = 1 << 22
+EXACT_BYTES = 1 << 18  # what one core keeps near while it rescores
 
 
 class Part(NamedTuple):
@@ -97,8 +98,9 @@ def exact_scores(queries: Floats, query: Rows, vectors: NDArray[np.floating], ro
     queries (q, d), query (m,), vectors (n, d), row (m,); returns (m,) float32. Rows are read in blocks.
     """
     scores = np.empty(len(row), np.float32)
-    for start in range(0, len(row), ROW_BLOCK):
-        part = slice(start, start + ROW_BLOCK)
+    step = max(1, EXACT_BYTES // (8 * max(1, queries.shape[1])))
+    for start in range(0, len(row), step):
+        part = slice(start, start + step)
         products = queries[query[part]].astype(np.float64)
         products *= vectors[row[part]]
         scores[part] = products.sum(axis=1)
