@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import tokenize
-import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from mmr import __version__
-from mmr.errors import BadDataError, MissingInputError, UsageError, shown
+from mmr.errors import shown
+from mmr.normalize import archive
+from mmr.normalize.archive import Damaged
 from mmr.normalize.bank import Bank, digest
 from mmr.normalize.method import Banks
 from mmr.normalize.table import Row, checked, method
-from mmr.stream.files import whole_file
 
 FORMAT = 1
-ABOUT, IDS = "about", "ids"
-NOT_OURS = (
-    ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError, RuntimeError,
-    OverflowError, SyntaxError, IndexError, tokenize.TokenError,
-)  # fmt: skip
-KINDS = ("<f4", "<f8", "<u8", "|u1")  # what the arrays may be
+IDS = "ids"
 
 
 @dataclass(frozen=True)
@@ -78,8 +67,8 @@ def write_state(path: str, state: State) -> None:
     Raises `OutputError` where it cannot be made.
     """
     arrays: dict[str, NDArray[Any]] = {
-        ABOUT: _bytes(_about(state)),
-        IDS: _bytes(state.ids),
+        archive.ABOUT: archive.as_bytes(_about(state)),
+        IDS: archive.as_bytes(state.ids),
         "bank.rows": state.bank.rows,
         "bank.keys": state.bank.keys,
         **{f"column.{name}": values for name, values in state.columns.items()},
@@ -87,14 +76,7 @@ def write_state(path: str, state: State) -> None:
     }
     if state.items is not None:
         arrays |= {"items.rows": state.items.rows, "items.keys": state.items.keys}
-    with whole_file(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, values in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
-                npy.write_array(entry, np.ascontiguousarray(values), allow_pickle=False)
-
-
-def _bytes(value: Any) -> NDArray[np.uint8]:
-    return np.frombuffer(orjson.dumps(value), np.uint8)
+    archive.write(path, arrays)
 
 
 def _about(state: State) -> dict[str, Any]:
@@ -111,82 +93,37 @@ def _about(state: State) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class _Damaged(Exception):  # noqa: N818 - becomes a BadDataError with the file's name
-    """What is wrong with the file."""
-
-
 def read_state(path: str) -> State:
     """Read a fitted file. Nothing in it is unpickled, and nothing is believed.
 
     Raises `MissingInputError` where there is none, `BadDataError` for another kind of file and for one that
     is damaged, cut short, or of a later version of mmr.
     """
-    if not Path(path).is_file():
-        raise MissingInputError(f"{shown(path)} is not there", "`mmr fit METHOD ... -o FILE` writes one.")
-    try:
-        arrays = _arrays(path)
-        about = _json(arrays, ABOUT, dict)
+    archive.there(path)
+    with archive.reading(path):
+        arrays = archive.unpack(path, Path(path).stat().st_size)
+        about = archive.value_of(arrays, archive.ABOUT, dict)
         if about.get("format") != FORMAT:
-            raise _Damaged(f"it is of format {shown(str(about.get('format')))}, and this mmr reads {FORMAT}")
+            raise Damaged(f"it is of format {shown(str(about.get('format')))}, and this mmr reads {FORMAT}")
         return _state(about, arrays)
-    except _Damaged as wrong:
-        what = str(wrong)
-    except UsageError as wrong:
-        what = wrong.what
-    except zipfile.BadZipFile:
-        what = "it is no npz, or it was cut short"
-    except NOT_OURS:
-        what = "it is damaged"
-    raise BadDataError(f"{shown(path)} is no file that `mmr fit` wrote: {what}", "Fit again.")
-
-
-def _arrays(path: str) -> dict[str, NDArray[Any]]:
-    """All arrays, each of them of the size that its header promises."""
-    found: dict[str, NDArray[Any]] = {}
-    size = Path(path).stat().st_size
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > size:
-                raise _Damaged("it is compressed")
-            found[entry.filename.removesuffix(".npy")] = _array(archive.read(entry), shown(entry.filename))
-    return found
-
-
-def _array(data: bytes, name: str) -> NDArray[Any]:
-    """The array of an entry whose checksum is right. Numpy reads the header; the data are only viewed."""
-    file = BytesIO(data)
-    if npy.read_magic(file) != (1, 0):
-        raise _Damaged(f"{name} is of another version of NPY")
-    with warnings.catch_warnings(action="ignore"):
-        shape, fortran, dtype = npy.read_array_header_1_0(file)
-    if dtype.str not in KINDS or fortran or len(data) - file.tell() != math.prod(shape) * dtype.itemsize:
-        raise _Damaged(f"{name} has not the size or the type that it should have")
-    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape)
-
-
-def _json(arrays: Mapping[str, NDArray[Any]], name: str, kind: type) -> Any:
-    value = orjson.loads(arrays[name].tobytes())
-    if type(value) is not kind:
-        raise _Damaged(f"{name} is not what it should be")
-    return value
 
 
 def _state(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> State:
     row, _ = method(str(about["method"]))
     params = {str(name): float(value) for name, value in about["params"].items()}
-    dim, model, ids = about["dim"], about["model"], _json(arrays, IDS, list)
+    dim, model, ids = about["dim"], about["model"], archive.value_of(arrays, IDS, list)
     if type(dim) is not int or not (model is None or type(model) is str):
-        raise _Damaged("it names no model or no dimension")
+        raise Damaged("it names no model or no dimension")
     if not all(type(name) is str for name in ids) or len(set(ids)) != len(ids):
-        raise _Damaged("its ids are not what they should be")
+        raise Damaged("its ids are not what they should be")
     columns = {k.removeprefix("column."): v for k, v in arrays.items() if k.startswith("column.")}
     learned = {k.removeprefix("learned."): v for k, v in arrays.items() if k.startswith("learned.")}
     bank = _bank(about["bank"], arrays, "bank", dim)
     items = _bank(about["items"], arrays, "items", dim) if row.banks == 2 else None
     if not columns or any(values.shape != (len(ids),) for values in columns.values()):
-        raise _Damaged("it has not one number an item")
+        raise Damaged("it has not one number an item")
     if not all(np.isfinite(values).all() for values in (*columns.values(), *learned.values())):
-        raise _Damaged("it holds numbers that are not finite")
+        raise Damaged("it holds numbers that are not finite")
     state = State(row, checked(row, params), model, dim, ids, columns, learned, bank, items,
                   str(about["gallery"]["name"]))  # fmt: skip
     _same_columns(state)
@@ -196,9 +133,9 @@ def _state(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> State:
 def _bank(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]], name: str, dim: int) -> Bank:
     rows, keys = arrays[f"{name}.rows"], arrays[f"{name}.keys"]
     if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dim or keys.shape != (len(rows),):
-        raise _Damaged("its bank has not the dimensions that it should have")
+        raise Damaged("its bank has not the dimensions that it should have")
     if digest(rows) != about["digest"] or not len(rows):
-        raise _Damaged("its bank is not the one that it names")
+        raise Damaged("its bank is not the one that it names")
     return Bank(rows, keys, None, str(about["modality"]), str(about["name"]), digest(rows))
 
 
@@ -210,7 +147,7 @@ def _same_columns(state: State) -> None:
     _, fitter = method(state.row.name)
     found = fitter.describe(state.bank.rows[:1], state.banks, state.learned, state.params)
     if set(found) != set(state.columns):
-        raise _Damaged(f"it lacks numbers of {state.row.name}")
+        raise Damaged(f"it lacks numbers of {state.row.name}")
     query = state.bank.rows[0].astype(np.float64)
     if fitter.corrected(np.zeros(1), found, state.learned, state.params, query).shape != (1,):
-        raise _Damaged(f"what {state.row.name} learned has not the dimensions that it should have")
+        raise Damaged(f"what {state.row.name} learned has not the dimensions that it should have")
