@@ -150,7 +150,7 @@ def _train(changer: Changer, kind: Kind, meta: Meta) -> Written:
             "What is stored stays as it is. Give it more vectors, or fewer lists or bits.",
         )
     count = kind.takes(rows, meta.params)
-    sample = _vectors(changer, _shuffled(changer)[: min(count, max(needs, rows - HELD))])
+    sample = _vectors(changer, _drawn(changer, slice(0, min(count, max(needs, rows - HELD)))))
 
     kept = queries_file(changer)
     queries = None if kept is None else np.load(changer.path / kept, allow_pickle=False)
@@ -164,19 +164,23 @@ def _train(changer: Changer, kind: Kind, meta: Meta) -> Written:
 
 def held_out(changer: Changer) -> list[tuple[int, int]]:
     """(segment number, row) of live rows that training did not use, where the index has enough."""
-    rows = _shuffled(changer)[-HELD:]
-    return [(int(number), int(row)) for number, row in rows]
+    rows = sum(part.live for part in parts(changer))
+    return [(int(number), int(row)) for number, row in _drawn(changer, slice(max(0, rows - HELD), rows))]
 
 
-def _shuffled(changer: Changer) -> NDArray[np.int64]:
-    """All live rows, (n, 2) of segment number and row, in an order that is the same for the same index."""
-    statement = "SELECT number, rows, dead FROM segments ORDER BY number"
-    live = []
-    for number, rows, dead in changer.connection.execute(statement):
-        mine = np.flatnonzero(live_rows(dead, rows))
-        live.append(np.stack([np.full(len(mine), number), mine], axis=1))
-    places: NDArray[np.int64] = np.concatenate(live)
-    return places[np.random.default_rng(SEED).permutation(len(places))]
+def _drawn(changer: Changer, which: slice) -> NDArray[np.int64]:
+    """Some of all live rows, (m, 2) of segment number and row, in one random order of the whole index."""
+    found = parts(changer)
+    ends = np.cumsum([part.live for part in found])
+    order = np.random.default_rng(SEED).permutation(int(ends[-1]))[which]
+    places = np.empty((len(order), 2), np.int64)
+    statement = "SELECT rows, dead FROM segments WHERE number = ?"
+    for part, end in zip(found, ends.tolist(), strict=True):
+        mine = (order >= end - part.live) & (order < end)
+        rows, dead = changer.connection.execute(statement, (part.number,)).fetchone()
+        live = np.flatnonzero(live_rows(dead, rows))
+        places[mine, 0], places[mine, 1] = part.number, live[order[mine] - (end - part.live)]
+    return places
 
 
 def _vectors(changer: Changer, places: NDArray[np.int64]) -> NDArray[np.float32]:
