@@ -1,5 +1,5 @@
 # make demo   draw a gallery (or PICS=folder), embed, index, search and show it
-# make test   everything that must hold; `make bench` measures, `make soak` breaks things for longer
+# make test   everything that must hold; `make bench` measures (bench-large: millions of vectors), `make soak` breaks things for longer
 # make builtin-data builtin-train builtin-eval   the built-in encoder's weights, PICTURES=folder of photographs
 PYTHON ?= python3
 PICTURES ?= ../shared/data/pictures
@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 TRAINING = $(BIN)/python -m mmr.encoders.builtin.training --work $(BUILTIN_WORK) --photographs $(PICTURES)
 
-.PHONY: demo test lint docs bench soak clean builtin-data builtin-train builtin-eval
+.PHONY: demo test lint docs bench bench-large soak clean builtin-data builtin-train builtin-eval
 
 demo: .venv/run
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PICS="$(PICS)" bash mmr/demo/tour.sh demo
@@ -29,6 +29,9 @@ docs: .venv/test
 
 bench: .venv/test
 	$(BIN)/python -m pytest -q -s -m bench tests/benchmarks
+
+bench-large: .venv/test
+	$(BIN)/python -m pytest -q -s -m large tests/benchmarks/test_large.py
 
 soak: .venv/test
 	$(BIN)/python -m pytest -q -m soak

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tests.conftest import ROOT, program_environment
 
 RESULTS = ROOT / "man" / "results.jsonl"
+KINDS = ROOT / "man" / "kinds.jsonl"
 
 
 class Cost(NamedTuple):
@@ -64,11 +65,15 @@ def report(name: str, ours: float, peer: float, limit: float, unit: str = "s") -
     return ratio
 
 
-def keep(row: dict[str, object]) -> None:
-    """Put a row into the results, in the place of an earlier one of the same name."""
-    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-    rows = sorted([old for old in rows if old["name"] != row["name"]] + [row], key=lambda one: one["name"])
-    RESULTS.write_text("".join(json.dumps(one) + "\n" for one in rows))
+def keep(row: dict[str, object], file: Path = RESULTS, names: Sequence[str] = ("name",)) -> None:
+    """Put a row into the results, in the place of an earlier one of the same `names`."""
+
+    def key(one: dict[str, object]) -> list[object]:
+        return [one[name] for name in names]
+
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    rows = sorted([old for old in rows if key(old) != key(row)] + [row], key=key)
+    file.write_text("".join(json.dumps(one) + "\n" for one in rows))
 
 
 def machine() -> str:
