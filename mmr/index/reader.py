@@ -273,6 +273,14 @@ class Index:
                 known[file] = new(Known, (name, size, mtime, digest))
         return known
 
+    def places_of(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return (segment number, row) of the live items with these ids; those that it lacks are left out."""
+        found: dict[str, tuple[int, int]] = {}
+        for piece, marks in in_chunks(list(dict.fromkeys(names))):
+            for name, key in self._rows(f"SELECT id, place FROM items WHERE id IN ({marks})", piece):
+                found[name] = (key >> ROW_BITS, key & ((1 << ROW_BITS) - 1))
+        return found
+
     def rows_named(self, names: Iterable[str]) -> dict[int, Rows]:
         """Return the rows of items by id, by picture's path (as stored, or found from here) or by digest."""
         wanted = list(dict.fromkeys(names))

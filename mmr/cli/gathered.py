@@ -1,0 +1,56 @@
+"""Vectors of hits out of an index, for many queries at once; only the rows that are asked for are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mmr.index import Index
+
+HELD = 1 << 20  # ids whose places are remembered
+
+
+class Gather:
+    """Call it with lists of ids: it gives each list's vectors (n, d) float32, or an id that is not there.
+
+    Each call sees the newest committed state of the index, and nothing is held between calls but the places
+    of up to a million ids.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._places: dict[str, tuple[int, int]] = {}
+
+    def __call__(self, lists: Sequence[Sequence[str]]) -> list[NDArray[np.float32] | str]:
+        """Gather the vectors of each list."""
+        if self._index.refresh() or len(self._places) > HELD:
+            self._places.clear()
+        places = self._places
+        new = [name for names in lists for name in names if name not in places]
+        places.update(self._index.places_of(new))
+        segments = {segment.number: segment.vectors for segment in self._index.segments()}
+        dim = self._index.meta.dim
+        found = [_rows(names, places, segments, dim) for names in lists]
+        self._index.rest()
+        return found
+
+
+def _rows(
+    names: Sequence[str], places: dict[str, tuple[int, int]], segments: dict[int, NDArray[np.floating]],
+    dim: int,
+) -> NDArray[np.float32] | str:  # fmt: skip
+    import numpy as np
+
+    missing = next((name for name in names if name not in places), None)
+    if missing is not None:
+        return missing
+    found = np.empty((len(names), dim), np.float32)
+    where = np.array([places[name] for name in names], np.int64).reshape(-1, 2)
+    for number in np.unique(where[:, 0]).tolist():
+        mine = where[:, 0] == number
+        found[mine] = segments[number][where[mine, 1]]
+    return found

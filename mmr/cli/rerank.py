@@ -1,0 +1,161 @@
+"""`mmr rerank`: hits in, hits out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmr.cli import options
+from mmr.cli.hits import write_hits
+from mmr.cli.methods import Methods, sentence
+from mmr.cli.report import Report
+from mmr.rerank.table import ALL, MANY, Param, Row, find, loaded, names
+
+if TYPE_CHECKING:
+    from mmr.rerank.method import Tools
+    from mmr.stream.records import Record
+
+ACROSS = {
+    "helps": "", "unknown": "",
+    "hurts": " It warns where the query is of words and its hits are pictures, or the other way round.",
+}  # fmt: skip
+
+format_ = click.option("--format", "format_", type=click.Choice(["jsonl", "trec", "table", "ids"]),
+                       metavar="NAME", help="jsonl, trec, table or ids.  [default: table on a terminal, else "
+                       "jsonl]")  # fmt: skip
+index = click.option("--index", metavar="INDEX", help="Where the vectors of the hits are.  [default: in the "
+                     "hits, from `mmr query --with-vectors`]")  # fmt: skip
+explain = click.option("--explain", is_flag=True, help="Each hit says in `why` why it moved.")
+keep = click.option("-k", "top", type=click.IntRange(min=1), metavar="N",
+                    help="Hits per query that are kept.  [default: all]")  # fmt: skip
+
+
+class Reranks(Methods):
+    """The methods of the table, and those of plug-ins once a name is unknown."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Make the command of a method; None where neither the table nor a plug-in has it."""
+        row = find(cmd_name)
+        return None if row is None else _made(row)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name near matches of an unknown method."""
+        if args[0] not in self.list_commands(ctx) and find(args[0]) is not None:
+            return click.Group.resolve_command(self, ctx, args)
+        return super().resolve_command(ctx, args)
+
+
+def _made(row: Row) -> click.Command:
+    """The subcommand of a row: its options come from it."""
+    if row.own:
+        command: click.Command = loaded(row)
+        return command
+
+    def reranks(report: Report, **given: Any) -> None:
+        _rerank(row, report, **given)
+
+    decorated: Any = options.reports("rerank")(reranks)
+    for add in reversed(_options(row)):
+        decorated = add(decorated)
+    return click.command(row.name, help=_help(row), short_help=sentence(row.summary))(decorated)
+
+
+def _options(row: Row) -> list[Any]:
+    default = "all" if row.depth == ALL else f"{row.depth:,}"
+    depth = click.option("--depth", type=click.IntRange(min=0), metavar="N", help="How many first hits are "
+                         "reranked; the others keep their order behind them.  "
+                         f"[default: {default}]")  # fmt: skip
+    shared = [click.argument("files", metavar="[FILE]...", nargs=-1), *map(option, row.params), depth]
+    if "vectors" in row.needs:
+        shared.append(index)
+    return [*shared, keep, explain, format_, options.vector_format, options.output]
+
+
+def option(param: Param) -> Any:
+    """The option of a parameter; also for methods that are commands of their own."""
+    more: dict[str, Any] = {"default": param.default, "show_default": param.default is not None}
+    kinds: dict[str, click.ParamType[Any]] = {
+        "number": click.FloatRange(_end(param.low), _end(param.high)),
+        "whole": click.IntRange(_end(param.low, whole=True), _end(param.high, whole=True)),
+        "choice": click.Choice(param.choices),
+        "text": click.STRING, "texts": click.STRING,
+    }  # fmt: skip
+    if param.kind == "flag":
+        more = {"is_flag": True, "default": False}
+    else:
+        usual = {"number": "X", "whole": "N", "choice": "NAME"}.get(param.kind, "TEXT")
+        more |= {"type": kinds[param.kind], "metavar": param.metavar or usual}
+    if param.kind == "texts":
+        more |= {"multiple": True, "default": (), "show_default": False}
+    choices = f": {', '.join(param.choices[:-1])} or {param.choices[-1]}" if param.choices else ""
+    return click.option(param.option, param.name, help=f"{param.note}{choices}.", **more)
+
+
+def _end(value: float, whole: bool = False) -> Any:
+    """An end of a range, None where it has none."""
+    if abs(value) >= MANY:
+        return None
+    return int(value) if whole else value
+
+
+def _help(row: Row) -> str:
+    example = row.example or row.name
+    source = f" ({row.source})" if row.source else ""
+    return (
+        f"{sentence(row.summary)}\n\n{row.safe}.{ACROSS[row.across]}{source}\n\n\b\nExamples:\n"
+        f"  mmr query pics.mmr --from queries.jsonl -k 100 | mmr rerank {example}"
+    )
+
+
+@click.group("rerank", cls=Reranks, methods=names(), made=lambda name: None)
+def command() -> None:
+    """Rerank hits: refine, fuse, cut, make diverse, assign, ask a model.
+
+    Reads queries with hits (or a TREC run) and writes them with their hits in a new order.
+
+    \b
+    Examples:
+      mmr query pics.mmr --image apple.png -k 400 | mmr rerank superglobal --index pics.mmr -k 10
+    """
+
+
+def _rerank(
+    row: Row, report: Report, files: tuple[str, ...], depth: int | None, top: int | None, explain: bool,
+    format_: str | None, vector_format: str, output: str, index: str | None = None, **params: Any,
+) -> None:  # fmt: skip
+    from mmr.rerank.apply import reranked
+
+    with ExitStack() as stack:
+        tools = tools_of(index, report, stack)
+        records = read(files, report)
+        found = reranked(
+            records, row, params, reject=report, tools=tools, depth=depth, k=top, explain=explain
+        )
+        write_hits(found, format_, output, vector_format)
+
+
+def tools_of(index: str | None, report: Report, stack: ExitStack) -> Tools:
+    """What methods are handed: the vectors of an index, and a voice."""
+    from mmr.rerank.method import Tools
+
+    if index is None:
+        return Tools(note=report.note)
+    from mmr.cli.gathered import Gather
+    from mmr.errors import shown
+    from mmr.index import open_index
+
+    opened = stack.enter_context(open_index(index))
+    return Tools(Gather(opened), note=report.note, model=opened.meta.model, gallery=shown(opened.path.name))
+
+
+def read(files: Sequence[str], report: Report, vectors: bool = True) -> Iterable[Record]:
+    """Queries with hits out of the named files, else stdin."""
+    from mmr.stream.read import read_records
+
+    named = options.reads_stdin(tuple(files), "`mmr rerank METHOD FILE`")
+    return read_records(named, reject=report, vectors=vectors, eof=True)

@@ -1,0 +1,113 @@
+"""What a method of `rerank` gets, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmr.stream.records import Record
+
+Floats = NDArray[np.floating[Any]]
+Hit = Mapping[str, Any]
+Note = Callable[[str], None]
+
+
+class Given(NamedTuple):
+    """One query and its first hits, best first; nothing of it may be changed.
+
+    record   the query's record
+    hits     the first m hits
+    scores   (m,) float64
+    query    (d,) float32, the query's vector; None unless the row needs it
+    vectors  (m, d) float32, the hits' vectors; None unless the row needs them
+    where    what messages call it: "stdin line 3"
+    explain  `Answer.why` is wanted
+    """
+
+    record: Record
+    hits: Sequence[Hit]
+    scores: Floats
+    query: NDArray[np.float32] | None
+    vectors: NDArray[np.float32] | None
+    where: str
+    explain: bool = False
+
+
+class Answer(NamedTuple):
+    """What a method made of the hits that it was given.
+
+    scores  one a hit, of any float type; NaN of a hit that got none, which keeps its place and is reported
+    hits    other hits than the given ones, with their `id`: groups, sentences, another search. None: the same
+    kept    (m,) bool, which of them stay; None: all
+    tail    whether the hits behind those given follow
+    fields  name -> one value a hit; None leaves the field away
+    record  fields of the query's own record
+    why     for `--explain`: one short line a hit
+    failed  place of a hit -> what is wrong; it keeps its place too
+    step    words that `via` gets after the method's name and parameters
+    """
+
+    scores: Sequence[float] | Floats
+    hits: Sequence[Hit] | None = None
+    kept: NDArray[np.bool_] | None = None
+    tail: bool = True
+    fields: Mapping[str, Sequence[Any]] = {}
+    record: Mapping[str, Any] = {}
+    why: Sequence[str] | None = None
+    failed: Mapping[int, str] = {}
+    step: str = ""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the command line hands to methods, which know no index and no program.
+
+    vectors_of  lists of ids -> of each list its vectors (n, d) float32, or the id that is not there
+    search      (queries (q, d), the records, k) -> of each query its hits from the whole index
+    note        says a line on stderr
+    model       of the vectors that `vectors_of` gives, None when unknown; `gallery` is what they are of
+    """
+
+    vectors_of: Callable[[Sequence[Sequence[str]]], Sequence[NDArray[np.float32] | str]] | None = None
+    search: Callable[[NDArray[np.float32], Sequence[Record], int], Sequence[Sequence[Hit]]] | None = None
+    note: Note = print
+    model: str | None = None
+    gallery: str = "the index"
+
+
+class Method:
+    """One method at work. A subclass overrides `rerank`, or `rerank_all` to see a batch at once.
+
+    params  every parameter of its row
+
+    It may hold state of a run (a program, a cache), but what a query gets never depends on other queries.
+    """
+
+    BATCH = 64
+
+    def __init__(self, params: Mapping[str, Any], tools: Tools) -> None:
+        self.params = params
+        self.tools = tools
+
+    def rerank(self, given: Given) -> Answer:
+        """Score the hits of one query. Raises `BadItem` for a query that cannot be reranked."""
+        raise NotImplementedError
+
+    def rerank_all(self, given: Sequence[Given]) -> Sequence[Answer | Exception]:
+        """Score a batch: an `Answer` or the `BadItem` of each, in order."""
+        from mmr.errors import BadItem
+
+        found: list[Answer | Exception] = []
+        for one in given:
+            try:
+                found.append(self.rerank(one))
+            except BadItem as item:
+                found.append(item)
+        return found
+
+    def close(self) -> None:
+        """Let go of what a run holds; called once at its end, also after an error."""
