@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mmr.errors import BadItem, UnavailableError, shown
-from mmr.programs.child import ANSWER_SECONDS, START_SECONDS, Answer, Child
+from mmr.programs.child import ANSWER_SECONDS, START_SECONDS, Child
+from mmr.programs.window import Answer
 
 if TYPE_CHECKING:
     import numpy as np

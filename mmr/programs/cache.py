@@ -15,20 +15,27 @@ if TYPE_CHECKING:
     import sqlite3
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer BLOB NOT NULL) WITHOUT ROWID"
+NAMES = frozenset({"id"})
+PLACES = frozenset({"image", "base", "image_png"})
 
 
 class Cache:
     """Answers on disk; several runs may share one file. Use it as a context manager, or call `close`.
 
-    A program with another `tag` (another model, another prompt) finds nothing of the old one's.
+    path   None keeps them in memory, for this run alone
+    found  how many answers were there
+
+    A program with another tag (another model, another prompt) finds nothing of the old one's.
     Raises `OutputError` where the file cannot be made, `BadDataError` where it is no cache.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         import sqlite3
 
+        self.found = 0
+        place = ":memory:" if path is None else path
         try:
-            self._base: sqlite3.Connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+            self._base: sqlite3.Connection = sqlite3.connect(place, timeout=30.0, isolation_level=None)
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = NORMAL")
             self._base.execute(SCHEMA)
@@ -48,21 +55,27 @@ class Cache:
         """Close the file; every answer is in it already."""
         self._base.close()
 
-    def get(self, tag: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the answer that `tag` gave to the same request, or None."""
-        row = self._base.execute("SELECT answer FROM answers WHERE key = ?", (key(tag, request),)).fetchone()
+    def get(self, sign: bytes) -> dict[str, Any] | None:
+        """Return the answer under a `mark`, or None."""
+        row = self._base.execute("SELECT answer FROM answers WHERE key = ?", (sign,)).fetchone()
         if row is None:
             return None
+        self.found += 1
         answer: dict[str, Any] = orjson.loads(row[0])
         return answer
 
-    def put(self, tag: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """Keep an answer; a later one for the same request replaces it."""
-        values = (key(tag, request), orjson.dumps(answer))
-        self._base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", values)
+    def put(self, sign: bytes, answer: Mapping[str, Any]) -> None:
+        """Keep an answer; a later one under the same `mark` replaces it."""
+        self._base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (sign, orjson.dumps(answer)))
 
 
-def key(tag: str, request: Mapping[str, Any]) -> bytes:
-    """The 32 bytes under which an answer is kept: equal requests have equal keys, whatever their order."""
-    body = orjson.dumps([tag, dict(request)], option=orjson.OPT_SORT_KEYS)
+def mark(tag: str, request: Mapping[str, Any]) -> bytes:
+    """The 32 bytes under which an answer is kept: equal requests have equal marks, whatever their order.
+
+    `id` never counts, and where a picture's `digest` is there, neither do its place and its bytes.
+    Raises `TypeError` for what JSON cannot hold.
+    """
+    left_out = NAMES | PLACES if "digest" in request else NAMES
+    counted = {name: value for name, value in request.items() if name not in left_out}
+    body = orjson.dumps([tag, counted], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(body, digest_size=32).digest()

@@ -16,26 +16,21 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from mmr.errors import UnavailableError, UsageError, shown
 from mmr.programs.cache import Cache
+from mmr.programs.window import Answer, Window, unwritable
 
 WINDOW = 16
 ANSWER_SECONDS = 120.0
 START_SECONDS = 300.0
 END_SECONDS = 5.0
 FAULTS_IN_A_ROW = 4
+REPEATS_IN_A_ROW = 1000
 LONGEST_LINE = 64 * 2**20
-
-
-class Answer(NamedTuple):
-    """What came back for one request: the answer's fields, or None and why there is none."""
-
-    fields: dict[str, Any] | None
-    problem: str = ""
 
 
 class Fault(Exception):  # noqa: N818 - it is handled here, by a restart
@@ -133,6 +128,7 @@ class Child:
     window   how many requests it may hold at once
     seconds  how long it may be silent while it holds a request
     hello    what it said of itself: `tag`, and by role more
+    repeated how many answers came to requests that had one; the first counted
 
     Raises `UsageError` for a command that cannot be split, and `UnavailableError` when the program cannot
     be started or does not say hello.
@@ -148,7 +144,10 @@ class Child:
         self._seconds = seconds
         self._start_seconds = start_seconds
         self._cache = cache
-        self._keys = count(1)
+        self.repeated = 0
+        self._repeats = 0
+        self._last = 0
+        self._keys = self._named()
         self._faults = 0
         self._stale: set[str] = set()
         self._lines: Lines | None = None
@@ -181,6 +180,18 @@ class Child:
         `UnavailableError` after four faults without an answer between them. Holds `window` requests.
         """
         yield from Exchange(self, requests).run()
+
+    def _named(self) -> Iterator[str]:
+        for self._last in count(1):
+            yield str(self._last)
+
+    def _repeats_itself(self, key: str) -> bool:
+        """Whether `key` was asked before; counts the answers that come a second time."""
+        if not (key.isascii() and key.isdecimal() and 0 < int(key) <= self._last):
+            return False
+        self.repeated += 1
+        self._repeats += 1
+        return self._repeats <= REPEATS_IN_A_ROW
 
     def _start(self) -> dict[str, Any]:
         try:
@@ -223,23 +234,19 @@ class Exchange:
 
     def __init__(self, child: Child, requests: Iterable[Mapping[str, Any]]) -> None:
         self._child = child
-        self._requests = iter(requests)
-        self._order: deque[str] = deque()
+        self._window = Window(requests, child._window, child._keys, child.hello["tag"], child._cache)
         self._waiting: deque[str] = deque()
         self._out: set[str] = set()
-        self._bodies: dict[str, Mapping[str, Any]] = {}
         self._packed: dict[str, bytes] = {}
         self._tried: set[str] = set()
-        self._done: dict[str, Answer] = {}
 
     def run(self) -> Iterator[Answer]:
         """Send, receive, and yield in the order of the requests."""
         try:
             while True:
-                while self._order and self._order[0] in self._done:
-                    yield self._done.pop(self._order.popleft())
+                yield from self._window.given()
                 self._take()
-                if not self._order:
+                if self._window.empty:
                     return
                 self._send()
                 if self._out:
@@ -251,27 +258,14 @@ class Exchange:
             self._child._stale |= self._out
 
     def _take(self) -> None:
-        """Take requests up to the window; what the cache knows, or JSON cannot hold, is done at once."""
-        cache = self._child._cache
-        while len(self._order) < self._child._window:
-            body = next(self._requests, None)
-            if body is None:
-                return
-            key = str(next(self._child._keys))
-            self._order.append(key)
+        """Take requests up to the window; what JSON cannot hold is done at once."""
+        for key, body in self._window.taken():
             try:
-                line = packed({**body, "key": key})
+                self._packed[key] = packed({**body, "key": key})
             except TypeError as error:
-                self._done[key] = Answer(None, f"it cannot be written as JSON: {error}")
-                continue
-            known = cache.get(self._child.hello["tag"], body) if cache is not None else None
-            if known is not None:
-                self._done[key] = Answer(known)
-                continue
-            self._packed[key] = line
-            self._waiting.append(key)
-            if cache is not None:
-                self._bodies[key] = body
+                self._window.finish(key, unwritable(error))
+            else:
+                self._waiting.append(key)
 
     def _send(self) -> None:
         """Send what there is room for; a request that has met a fault goes out alone."""
@@ -294,25 +288,23 @@ class Exchange:
             child._stale.discard(key)
             return
         if not isinstance(key, str) or key not in self._out:
+            if isinstance(key, str) and child._repeats_itself(key):
+                return
             raise Fault(f'it wrote {quoted(line)}, whose "key" is none that it was asked')
-        child._faults = 0
+        child._faults = child._repeats = 0
         self._out.discard(key)
         del self._packed[key]
-        body = self._bodies.pop(key, None)
         if "error" in fields:
-            self._done[key] = Answer(None, f"the program says: {shown(str(fields['error']))}")
-            return
-        self._done[key] = Answer(fields)
-        if child._cache is not None and body is not None:
-            child._cache.put(child.hello["tag"], body, fields)
+            self._window.finish(key, Answer(None, f"the program says: {shown(str(fields['error']))}"))
+        else:
+            self._window.finish(key, Answer(fields))
 
     def _again(self, fault: Fault) -> None:
         """Restart the program and put back what it held; what failed alone twice is done."""
         for key in sorted(self._out, key=int, reverse=True):
             if key in self._tried:
                 del self._packed[key]
-                self._bodies.pop(key, None)
-                self._done[key] = Answer(None, f"the program failed on it twice: {fault}")
+                self._window.finish(key, Answer(None, f"the program failed on it twice: {fault}"))
             else:
                 self._tried.add(key)
                 self._waiting.appendleft(key)

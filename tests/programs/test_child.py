@@ -283,3 +283,42 @@ for line in sys.stdin:
     with Cache(tmp_path / "cache.sqlite") as cache, Child(other, "caption", cache=cache) as child:
         assert captions(child, ["a"]) == ["ok"]
     assert log.read_text() == "abeea"
+
+
+def test_equal_requests_are_asked_once(program, tmp_path):
+    log = tmp_path / "asked"
+    body = f"""
+held = [json.loads(sys.stdin.readline()) for _ in range(2)]
+for request in held:
+    open({str(log)!r}, "a").write(request["text"])
+    say({{"key": request["key"], **({{"error": "no"}} if request["text"] == "b" else {{"caption": "ok"}})}})
+"""
+    with Cache(None) as cache, Child(program(body), "caption", cache=cache, window=6) as child:
+        assert captions(child, list("abaab")) == [
+            "ok", "the program says: no", "ok", "ok", "the program says: no",
+        ]  # fmt: skip
+    assert log.read_text() == "ab"
+
+
+def test_of_several_answers_to_one_request_the_first_counts(program):
+    body = """
+for line in sys.stdin:
+    request = json.loads(line)
+    for number in range(3):
+        say({"key": request["key"], "caption": f"{request['text']}{number}"})
+"""
+    with Child(program(body), "caption", window=4) as child:
+        assert captions(child, list("abcdef")) == ["a0", "b0", "c0", "d0", "e0", "f0"]
+        assert 10 <= child.repeated <= 12
+
+
+def test_a_program_that_only_repeats_itself_is_started_again(program):
+    body = """
+first = json.loads(sys.stdin.readline())
+while True:
+    say({"key": first["key"], "caption": "ok"})
+"""
+    with Child(program(body), "caption", window=1) as child:
+        answers = captions(child, ["a", "b", "c"])
+    assert answers[0] == "ok"
+    assert set(answers[1:]) == {"ok"}  # each is the first that a new start was asked
