@@ -11,7 +11,7 @@ import numpy as np
 
 from mmr.arrays import binary
 from mmr.errors import UsageError
-from mmr.index.coded import ADD_ROWS, Coded, damaged
+from mmr.index.coded import ADD_ROWS, SAMPLES, Coded, damaged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,17 @@ class Binary(Coded):
         if params["code"] == "itq" and bits > dim:
             raise UsageError(f"bits={bits}: itq has {dim} bits at most here; planes have as many as asked.")
         return max(MEAN_ROWS, 2 * dim if params["code"] == "itq" else 0)
+
+    def size(self, dim: int, rows: int, params: Params) -> int:
+        """Bytes of the structure's file: the codes, and the projection where there is one."""
+        bits = int(params["bits"]) or dim
+        planes = 0 if params["code"] == "signs" else 4 * dim * bits
+        return rows * ((bits + 7) // 8) + planes + 8 * bits
+
+    def holds(self, dim: int, rows: int, params: Params) -> int:
+        """Bytes of memory that training and building take at most; codes are written block by block."""
+        bits = int(params["bits"]) or dim
+        return SAMPLES * 4 * max(dim, bits) * (self.takes(rows, params) + ADD_ROWS)
 
     def train(
         self, vectors: NDArray[np.float32], queries: NDArray[np.float32] | None, rows: int, params: Params,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ADD_ROWS = 8192
 CENTROID_ROWS = 39  # a centroid; below it FAISS's k-means warns and recall falls (.964 to .924 of IVF1024)
 TRAIN_ROWS = 16_384
+SAMPLES = 3  # the sample is held as it was read, shuffled, and turned
 TABLE_BYTES = 2 << 30  # FAISS makes tables of at most so many bytes beside what it reads
 
 
@@ -39,6 +40,27 @@ class Coded:
     def takes(self, rows: int, params: Params) -> int:
         """Rows that training makes use of, when the index has `rows`."""
         return min(rows, TRAIN_ROWS)
+
+    def size(self, dim: int, rows: int, params: Params) -> int:
+        """Bytes of the structure's file over `rows` vectors: codes, and a rotation if there is one."""
+        if self.suffix is None:
+            return 0
+        faiss: Any = import_module("faiss")
+        found = self.empty(dim, rows, params)
+        turn = 4 * dim * dim if isinstance(found, faiss.IndexPreTransform) else 0
+        return rows * self.width(found, params) + turn
+
+    def width(self, found: Any, params: Params) -> int:
+        """Bytes of a vector in an index that `empty` made."""
+        return int(found.sa_code_size())
+
+    def holds(self, dim: int, rows: int, params: Params) -> int:
+        """Bytes of memory that training for and building a structure of `rows` vectors take at most.
+
+        Twice its file, since FAISS's arrays grow by doubling, or what it trains on, whichever is more.
+        """
+        sample = self.takes(rows, params) if self.needs(dim, params) else 0
+        return max(2 * self.size(dim, rows, params), SAMPLES * 4 * dim * sample)
 
     def empty(self, dim: int, rows: int, params: Params) -> Any:
         """The FAISS index without rows, not trained yet; `rows` is what the index has or will have."""

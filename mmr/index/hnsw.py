@@ -25,6 +25,10 @@ class Hnsw(Coded):
         graph.hnsw.efConstruction = int(params["efc"])
         return graph
 
+    def width(self, found: Any, params: Params) -> int:
+        """Bytes of a vector: what is stored of it, 2m links below and on the average 2 above, offsets."""
+        return int(found.storage.sa_code_size()) + 8 * int(params["m"]) + 16
+
     def looks(self, found: Any, depth: int, params: Params, share: float) -> Any:
         """Walk with `ef` or twice `depth` open ends, whichever is more."""
         faiss: Any = import_module("faiss")

@@ -36,6 +36,15 @@ class IvfFlat(Coded):
         faiss: Any = import_module("faiss")
         return faiss.index_factory(dim, f"IVF{how_many(rows, params)},Flat", faiss.METRIC_INNER_PRODUCT)
 
+    def size(self, dim: int, rows: int, params: Params) -> int:
+        """Bytes of the structure's file: also the centroids of the lists."""
+        return super().size(dim, rows, params) + 4 * dim * how_many(rows, params)
+
+    def width(self, found: Any, params: Params) -> int:
+        """Bytes of a vector: what is stored of it, and its row."""
+        faiss: Any = import_module("faiss")
+        return int(faiss.extract_index_ivf(found).code_size) + 8
+
     def looks(self, found: Any, depth: int, params: Params, share: float) -> Any:
         """Read `probe` lists, or as many more as fewer rows may come; all at most."""
         faiss: Any = import_module("faiss")

@@ -18,7 +18,10 @@ Params = dict[str, Value]
 
 
 class Param(NamedTuple):
-    """One parameter of a kind: a whole number from `low` to `high`, or one word of `choices`."""
+    """One parameter of a kind: a whole number from `low` to `high`, or one word of `choices`.
+
+    walk  what tuning tries of a parameter that a search alone uses, rising; empty for those of the files
+    """
 
     name: str
     default: Value
@@ -26,6 +29,7 @@ class Param(NamedTuple):
     low: int = 0
     high: int = 0
     choices: tuple[str, ...] = ()
+    walk: tuple[int, ...] = ()
 
     def read(self, text: str) -> Value:
         """Turn what the user wrote into a value; raises `UsageError` naming the range."""
@@ -77,6 +81,12 @@ class Kind(Protocol):
     def write(self, vectors: NDArray[np.floating], params: Params, file: Path, trained: Path | None) -> None:
         """Build the structure over (n, d) vectors into `file`, with the quantisers of the index."""
 
+    def size(self, dim: int, rows: int, params: Params) -> int:
+        """Bytes of the structure's file over `rows` vectors of `dim` numbers; 0 where there is none."""
+
+    def holds(self, dim: int, rows: int, params: Params) -> int:
+        """Bytes of memory that training for and building a structure of `rows` vectors take at most."""
+
     def candidates(
         self, file: Path, queries: NDArray[np.float32], depth: int, params: Params, share: float
     ) -> NDArray[np.int64]:
@@ -90,15 +100,24 @@ DTYPE = Param("dtype", "float32", "how vectors are stored", choices=("float32", 
 LEAST = Param("least", 20_000, "smaller segments are searched exactly, without it", 2, 1_000_000_000)
 M = Param("m", 32, "links of a vector", 4, 128)
 EFC = Param("efc", 40, "how far building looks", 8, 4096)
-EF = Param("ef", 64, "how far a search looks", 8, 65536)
+EF = Param("ef", 64, "how far a search looks", 8, 65536, walk=(32, 64, 128, 256, 512, 1024))
 LISTS = Param("lists", 0, "lists of rows; 0: about 4 times the root of the rows", 0, 1 << 20)
 PIECES = Param("m", 0, "pieces of a vector; 0: half of its dimensions", 0, 4096)
 BITS = Param("bits", "4", "of a piece; 4 is scanned fast", choices=("4", "8"))
 OPQ = Param("opq", "no", "learn a rotation first", choices=("no", "yes"))
 
 
+def _probe(count: int) -> Param:
+    walk = tuple(1 << i for i in range(12))
+    return Param("probe", count, "lists that a search reads", 1, 1 << 20, walk=walk)
+
+
 def _refine(count: int) -> Param:
-    return Param("refine", count, "candidates a hit that are compared exactly", 1, 1000)
+    walk = (1, 2, 4, 10, 20, 40, 100, 200)
+    return Param("refine", count, "candidates a hit that are compared exactly", 1, 1000, walk=walk)
+
+
+AUTO = Row("auto", "one of these, chosen by number, length and --memory", "", (DTYPE,), False, "")
 
 
 KINDS = (
@@ -160,7 +179,7 @@ KINDS = (
         "ivfflat",
         "the nearest lists of vectors are read; about 4d + 8 more bytes a vector",
         "mmr.index.lists:IvfFlat",
-        (DTYPE, LISTS, Param("probe", 16, "lists that a search reads", 1, 1 << 20), _refine(1), LEAST),
+        (DTYPE, LISTS, _probe(16), _refine(1), LEAST),
         False,
         "Jégou, Douze and Schmid, 2011",
     ),
@@ -169,7 +188,7 @@ KINDS = (
         "the nearest lists of codes are read; about m times bits/8 + 12 more bytes a vector",
         "mmr.index.lists:IvfPq",
         (
-            DTYPE, LISTS, Param("probe", 32, "lists that a search reads", 1, 1 << 20), PIECES, BITS, OPQ,
+            DTYPE, LISTS, _probe(32), PIECES, BITS, OPQ,
             _refine(10), LEAST,
         ),
         False,
@@ -186,9 +205,9 @@ def parse(spec: str) -> tuple[Row, Params]:
     {'dtype': 'float16'}
     """
     name, _, rest = spec.partition(":")
-    row = next((row for row in KINDS if row.name == name), None)
+    row = next((row for row in (*KINDS, AUTO) if row.name == name), None)
     if row is None:
-        raise UsageError(f"no kind of index is called {shown(name)!r}.", f"There are: {known()}.")
+        raise UsageError(f"no kind of index is called {shown(name)!r}.", f"There are: auto, {known()}.")
     params: Params = {param.name: param.default for param in row.params}
     known_params = {param.name: param for param in row.params}
     for pair in filter(None, rest.split(",")):
@@ -199,6 +218,22 @@ def parse(spec: str) -> tuple[Row, Params]:
             )
         params[key] = known_params[key].read(value)
     return row, params
+
+
+def knobs(kind: str) -> dict[str, tuple[int, ...]]:
+    """What a search alone uses of a kind's parameters: name and the values that tuning tries, rising."""
+    return {param.name: param.walk for param in parse(kind)[0].params if param.walk}
+
+
+def spelled(kind: str, params: Params) -> str:
+    """A kind as the user writes it, with the parameters that are not the default alone.
+
+    >>> spelled("pq", {**parse("pq")[1], "refine": 40})
+    'pq:refine=40'
+    """
+    default = parse(kind)[1]
+    pairs = [f"{name}={value}" for name, value in params.items() if default.get(name) != value]
+    return f"{kind}:{','.join(pairs)}" if pairs else kind
 
 
 def complete(kind: str, params: Params) -> Params:
