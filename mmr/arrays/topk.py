@@ -21,11 +21,14 @@ EXACT_BYTES = 1 << 18  # what one core keeps near while it rescores
 class Part(NamedTuple):
     """Rows to search: `vectors` (n, d) float32 or float16, mapped or not; `rows` are the allowed ones.
 
-    rows  None for all, else ascending row numbers into `vectors`
+    rows     None for all, else ascending row numbers into `vectors`
+    numbers  (n, 2) scale above 0 and shift of every row of `vectors`: what it scores becomes scale * score
+             + shift, of the score as float32; None leaves scores as they are
     """
 
     vectors: NDArray[np.floating]
     rows: Rows | None = None
+    numbers: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.vectors) if self.rows is None else len(self.rows)
@@ -42,6 +45,13 @@ class Part(NamedTuple):
             else:
                 chosen = self.rows[start : start + ROW_BLOCK]
                 yield chosen, np.asarray(self.vectors[chosen], np.float32)
+
+    def steepest(self) -> float:
+        """The largest scale of an allowed row; 1 without numbers."""
+        if self.numbers is None or not len(self):
+            return 1.0
+        scale = self.numbers[:, 0]
+        return float((scale if self.rows is None else scale[self.rows]).max())
 
     def _scanned(self, rows: Rows) -> Iterator[tuple[Rows, Floats]]:
         edges = np.searchsorted(rows, np.arange(0, len(self.vectors) + ROW_BLOCK, ROW_BLOCK))
@@ -107,6 +117,14 @@ def exact_scores(queries: Floats, query: Rows, vectors: NDArray[np.floating], ro
     return scores
 
 
+def corrected(score: Floats, row: Rows, numbers: NDArray[np.float64] | None) -> Floats:
+    """Scores (m,) of rows (m,) with the scale and shift of each (n, 2), float32; as they are without."""
+    if numbers is None:
+        return score
+    mine = numbers[row]
+    return (mine[:, 0] * score + mine[:, 1]).astype(np.float32)
+
+
 def ranked(query: Rows, part: Rows, row: Rows, score: Floats, names: Names) -> tuple[Rows, Rows]:
     """Order candidates by query, score descending and id descending by bytes.
 
@@ -134,9 +152,9 @@ def _search(queries: Floats, parts: Sequence[Part], k: int, names: Names) -> Ite
         return
     query, part, row = candidates
     score = np.empty(len(query), np.float32)
-    for number, (vectors, _) in enumerate(parts):
+    for number, (vectors, _, numbers) in enumerate(parts):
         mine = np.flatnonzero(part == number)
-        score[mine] = exact_scores(queries, query[mine], vectors, row[mine])
+        score[mine] = corrected(exact_scores(queries, query[mine], vectors, row[mine]), row[mine], numbers)
     order, place = ranked(query, part, row, score, names)
     best = order[place < k]
     shape = (len(queries), k)
@@ -147,9 +165,13 @@ def _candidates(queries: Floats, parts: Sequence[Part], k: int) -> tuple[Rows, R
     """(query, part, row) of every row that may be among the k best; None when there are too many to hold."""
     best = np.full((len(queries), k), -np.inf, np.float32)
     kept: list[tuple[Rows, Rows, Rows, Floats]] = []
+    unit = max((part.steepest() for part in parts), default=1.0)
     for number, part in enumerate(parts):
         for rows, vectors in part.blocks():
             scores = queries @ vectors.T
+            if part.numbers is not None:
+                scale, shift = (part.numbers[rows] / unit).astype(np.float32).T
+                scores = scores * scale + shift
             near = np.flatnonzero(scores >= _bound(best)[:, None])
             if len(near) > 2 * best.size:
                 best = _best(np.hstack([best, scores]), k)

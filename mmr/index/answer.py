@@ -40,10 +40,13 @@ def answer(
     for chunk in batches(queries, BATCH):
         if not pinned:
             index.refresh()
+        held = index.correction()
         fresh = [query for query in chunk if _is_new(query, seen, reject)]
         ready = [query for query in _embedded(index, fresh, embed, model) if _fits(index, query, reject)]
         for query, hits in zip(ready, search(index, ready, wanted), strict=True):
             add_step(query, f"query {shown(index.path.name)} k={wanted.k}")
+            if held is not None and held.is_for(query):
+                add_step(query, held.step)
             query["hits"] = hits
             yield query
         if not pinned:

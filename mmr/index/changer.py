@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mmr.index.corrected import Corrector, NumbersOf
     from mmr.index.segments import Written
 
 
@@ -44,19 +45,23 @@ class Counts:
 class Changer:
     """A writer of one index. It takes the lock and opens the catalogue when `open` is first called.
 
-    meta    what the index is; None before it is made
-    counts  what was done so far
-    bases   its base folders, once open
+    meta       what the index is; None before it is made
+    counts     what was done so far
+    bases      its base folders, once open
+    corrector  reads the correction that the index holds, where it holds one and rows come
     """
 
     def __init__(
-        self, path: Path, *, kind: str | None = None, wait: float = 0.0, dry_run: bool = False
-    ) -> None:
+        self, path: Path, *, kind: str | None = None, wait: float = 0.0, dry_run: bool = False,
+        corrector: Corrector | None = None,
+    ) -> None:  # fmt: skip
         self.path = path
         self.meta: Meta | None = None
         self.counts = Counts()
         self.dry_run = dry_run
         self.kind = parse(kind) if kind is not None else None
+        self.corrector = corrector
+        self.numbers_of: NumbersOf | None = None
         self._wait = wait
         self._lock: Lock | None = None
         self._opened: catalogue.Opened | None = None

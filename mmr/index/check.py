@@ -13,8 +13,9 @@ import orjson
 
 from mmr.errors import BadDataError, Reject, UsageError, raise_item, shown
 from mmr.index import catalogue, merge
-from mmr.index.catalogue import ROW_BITS, TOWER, Meta, place, translated
+from mmr.index.catalogue import KEPT, ROW_BITS, TOWER, Meta, place, translated
 from mmr.index.changer import Changer
+from mmr.index.corrected import Corrector, damaged_numbers, is_numbers
 from mmr.index.reader import Index
 from mmr.index.recall import keep_queries, measure
 from mmr.index.segments import file_sha256, live_rows, map_vectors
@@ -68,6 +69,8 @@ def _files(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:
         cure = FROM_PICTURES if name.endswith(".npy") else "--rebuild makes it anew"
         if segment == TOWER:
             cure = "--export-tower makes it anew"
+        elif segment == KEPT or is_numbers(name):
+            cure = "--correct makes it anew"
         try:
             with open(folder / name, "rb") as file:
                 found = os.fstat(file.fileno()).st_size
@@ -82,6 +85,7 @@ def _files(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:
 def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Iterator[str]:
     """Whether rows, ids, dead rows and items of every segment fit together."""
     files = {row[0] for row in connection.execute("SELECT name FROM files")}
+    corrected = connection.execute("SELECT 1 FROM meta WHERE key = 'correction'").fetchone() is not None
     statement = "SELECT number, rows, dead_rows, dead, ids FROM segments ORDER BY number"
     numbers = []
     for number, rows, dead_rows, dead, ids in connection.execute(statement).fetchall():
@@ -106,13 +110,18 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
         if len(column) != rows:
             yield f"segment {number} has {rows:,} rows and {len(column):,} ids"
             continue
+        if corrected:
+            mine = next((one for one in files if one.startswith(f"seg-{number}-") and is_numbers(one)), "")
+            wrong = damaged_numbers(folder / mine, rows, live)
+            if wrong:
+                yield f"segment {number}, its numbers of the correction: {wrong}"
         between = (place(number, 0), place(number + 1, 0))
         items = connection.execute("SELECT place, id FROM items WHERE place >= ? AND place < ?", between)
         found = {key & ((1 << ROW_BITS) - 1): name for key, name in items}
         expected = {row: column[row] for row in live.nonzero()[0].tolist()}
-        wrong = len(expected.items() ^ found.items())
-        if wrong:
-            yield f"segment {number}: {wrong:,} items do not fit its rows"
+        odd = len(expected.items() ^ found.items())
+        if odd:
+            yield f"segment {number}: {odd:,} items do not fit its rows"
     marks = ",".join("?" * len(numbers))
     lost = connection.execute(
         f"SELECT count(*) FROM items WHERE place >> {ROW_BITS} NOT IN ({marks})", numbers
@@ -124,15 +133,17 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
 def rebuild(
     path: str | os.PathLike[str], *, kind: str | None = None, wait: float = 0.0,
     queries: Iterable[Record] = (), reject: Reject = raise_item, model: str | None = None,
+    corrector: Corrector | None = None,
 ) -> Meta:  # fmt: skip
     """Build every structure anew from the vectors, for another kind if one is named; returns what it is now.
 
-    queries  that stand for those to come: they are kept, and recall is measured with them
-    model    what queries without a model are of
+    queries    that stand for those to come: they are kept, and recall is measured with them
+    model      what queries without a model are of
+    corrector  reads the correction that the index holds, where it holds one and its vectors change type
 
     Raises `MissingInputError` where there is no index, `BusyError` when another writer holds the lock.
     """
-    with _writer(path, wait) as changer:
+    with writer(path, wait, corrector) as changer:
         assert changer.meta is not None
         row, params = parse(kind) if kind is not None else (None, changer.meta.params)
         meta = replace(changer.meta, kind=row.name if row else changer.meta.kind, params=params)
@@ -149,7 +160,7 @@ def compact(path: str | os.PathLike[str], *, wait: float = 0.0) -> tuple[int, in
     Raises `MissingInputError` where there is no index, `BusyError` when another writer holds the lock.
     """
     folder = Path(path)
-    with _writer(path, wait) as changer:
+    with writer(path, wait) as changer:
         before = disk_bytes(folder)
         with translated(folder):
             merge.compact(changer)
@@ -157,11 +168,11 @@ def compact(path: str | os.PathLike[str], *, wait: float = 0.0) -> tuple[int, in
     return before, disk_bytes(folder)
 
 
-def _writer(path: str | os.PathLike[str], wait: float) -> Changer:
+def writer(path: str | os.PathLike[str], wait: float, corrector: Corrector | None = None) -> Changer:
     """A writer of an index that must be there, with its lock taken."""
     folder = Path(path)
     catalogue.open_reader(folder).close()
-    changer = Changer(folder, wait=wait)
+    changer = Changer(folder, wait=wait, corrector=corrector)
     changer.open()
     if changer.meta is None:
         changer.__exit__(None, None, None)
@@ -196,7 +207,9 @@ def describe(index: Index) -> dict[str, Any]:
         "path": str(index.path), "model": meta.model, "dim": meta.dim, "kind": meta.kind,
         "params": meta.params, "items": meta.count, "segments": len(segments), "dead_rows": rows - meta.count,
         "structures": sum(segment.structure is not None for segment in segments),
-        **({"recall": found} if (found := index.recall()) else {}), "text_tower": tower_kind(index),
+        **({"recall": found} if (found := index.recall()) else {}),
+        **({"correction": held.facts} if (held := index.correction()) else {}),
+        "text_tower": tower_kind(index),
         "bases": sorted(index.bases.folders.values()), "bytes": disk_bytes(index.path),
         "format": catalogue.FORMAT,
     }  # fmt: skip

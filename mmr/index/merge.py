@@ -10,6 +10,7 @@ import orjson
 
 from mmr.index import catalogue
 from mmr.index.catalogue import ROW_BITS, Meta, change, place
+from mmr.index.corrected import beside, carried
 from mmr.index.segments import blocks, live_rows, write_vectors
 from mmr.index.structures import Part, build, convert, parts, remove
 from mmr.index.table import adapter
@@ -101,11 +102,16 @@ def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None)
         if len(live):
             columns.append(ids[1:-1])
         kept.append((old, live))
-    count, written = sum(len(live) for _, live in kept), None
+    count, written = sum(len(live) for _, live in kept), []
     if count:
-        written = write_vectors(
-            changer.path, number, _blocks(changer, kept, target.dtype), count, target.dim, target.dtype
-        )
+        same = target.dtype == changer.meta.dtype
+        written = [
+            write_vectors(
+                changer.path, number, _blocks(changer, kept, target.dtype), count, target.dim, target.dtype
+            ),
+            *(carried(changer, number, kept) if same
+              else beside(changer, number, _blocks(changer, kept, target.dtype))),
+        ]  # fmt: skip
     files = connection.execute("SELECT name, segment FROM files").fetchall()
     gone = [name for name, segment in files if segment in numbers]
     with change(connection):
@@ -114,8 +120,8 @@ def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None)
             catalogue.write_meta(connection, meta)
         connection.executemany("DELETE FROM segments WHERE number = ?", [(old,) for old in numbers])
         connection.executemany("DELETE FROM files WHERE segment = ?", [(old,) for old in numbers])
-        if written is not None:
-            changer.add_segment(number, count, b"[" + b",".join(columns) + b"]", [written])
+        if written:
+            changer.add_segment(number, count, b"[" + b",".join(columns) + b"]", written)
             connection.executemany("UPDATE items SET place = ? WHERE place = ?", _moves(kept, number))
     if meta is not None:
         changer.meta = meta

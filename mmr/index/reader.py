@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mmr.index.corrected import Correction
     from mmr.index.segments import Segment
     from mmr.stream.records import Record
 
@@ -154,8 +155,10 @@ class Index:
         return self._segments
 
     def _mapped(self) -> list[Segment]:
+        from mmr.index.corrected import as_numbers, is_numbers
         from mmr.index.segments import Segment, live_rows, map_vectors
 
+        held = self.correction() is not None
         names: dict[int, list[str]] = {}
         for number, name in self._rows("SELECT segment, name FROM files"):
             names.setdefault(number, []).append(name)
@@ -163,9 +166,16 @@ class Index:
         for number, rows, dead in self._rows("SELECT number, rows, dead FROM segments ORDER BY number"):
             name = f"seg-{number}.npy"
             vectors = map_vectors(self._files[name], rows, self.meta.dim, self.meta.dtype)
-            other = [self.path / one for one in names.get(number, []) if one != name]
+            other = [self.path / one for one in names.get(number, []) if not one.endswith(".npy")]
             structure = other[0] if other else None
-            found.append(Segment(number, name, rows, vectors, live_rows(dead, rows), self.path, structure))
+            numbers = None
+            if held:
+                mine = [one for one in names.get(number, []) if is_numbers(one)]
+                if not mine:
+                    raise self._damaged(f"segment {number} lacks the numbers of the correction")
+                numbers = as_numbers(self._files[mine[0]], rows)
+            live = live_rows(dead, rows)
+            found.append(Segment(number, name, rows, vectors, live, self.path, structure, numbers))
         return found
 
     def ids(self, segment: int, rows: Sequence[int] | Rows) -> list[str]:
@@ -248,6 +258,13 @@ class Index:
         """What the kind finds of the exact search's hits: `k`, `of_rows`, ...; None for exact kinds."""
         found = self._rows("SELECT value FROM meta WHERE key = 'recall'")
         return json.loads(found[0][0]) if found else None
+
+    def correction(self) -> Correction | None:
+        """The correction of scores that the index holds, or None."""
+        from mmr.index.corrected import KEY, read
+
+        found = self._rows("SELECT value FROM meta WHERE key = ?", (KEY,))
+        return read(found[0][0] if found else None)
 
     def all_ids(self) -> Iterator[str]:
         """Yield the ids of all live items, oldest first."""

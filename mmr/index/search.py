@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mmr.arrays.refine import near
-from mmr.arrays.topk import Floats, Nearest, Part, Rows, exact_scores, nearest, ranked
+from mmr.arrays.topk import Floats, Nearest, Part, Rows, corrected, exact_scores, nearest, ranked
 from mmr.index.coded import damaged
 from mmr.index.table import adapter
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmr.stream.records import Record
 
 FEW = 100
+CORRECTED = (4, 60)  # candidates a hit, and more, of a corrected index: what comes up may lie deep
 HIT_FIELDS = ("image", "text")
 
 
@@ -54,10 +55,26 @@ def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answ
     queries  records with a unit `vector` (d,) and, if they like, `exclude` and `among`
     returns  a list of hits a query: `id`, `score` (float32) and the stored fields asked for
 
+    Scores are corrected where the index holds a correction and its bank was of the query's modality.
     Dead rows, `where`, `exclude` and `among` never cost a hit: there are min(k, allowed items) of them
     unless `min_score` cuts.
     """
-    segments = index.segments()
+    segments, held = index.segments(), index.correction()
+    raw = [] if held is None else [i for i, query in enumerate(queries) if not held.is_for(query)]
+    if not raw:
+        return _search(index, segments, queries, wanted)
+    plain = [segment._replace(numbers=None) for segment in segments]
+    found: list[Answer] = [[]] * len(queries)
+    for members, over in ((raw, plain), (sorted(set(range(len(queries))) - set(raw)), segments)):
+        answers = _search(index, over, [queries[i] for i in members], wanted)
+        for i, answer in zip(members, answers, strict=True):
+            found[i] = answer
+    return found
+
+
+def _search(
+    index: Index, segments: Sequence[Segment], queries: Sequence[Record], wanted: Wanted
+) -> list[Answer]:
     allowed = _allowed(index, segments, wanted.where)
     names = _names(index, segments)
     excluded = [_rows_of(index, _excluded(query, wanted)) for query in queries]
@@ -154,7 +171,7 @@ def _find(
     walked = [i for i, segment in enumerate(segments) if segment.structure is not None and not wanted.exact]
     walked = [i for i in walked if not _is_few(segments[i], allowed[i], k)]
     parts = [
-        Part(segment.vectors, np.empty(0, np.int64) if i in walked else rows)
+        Part(segment.vectors, np.empty(0, np.int64) if i in walked else rows, segment.numbers)
         for i, (segment, rows) in enumerate(zip(segments, allowed, strict=True))
     ]
     answer = nearest(queries, parts, k, names)
@@ -162,12 +179,13 @@ def _find(
         return answer
     columns = [_flat(answer)]
     for i in walked:
-        rows, vectors = allowed[i], segments[i].vectors
+        rows, vectors, numbers = allowed[i], segments[i].vectors, segments[i].numbers
         try:
             query, row, missed = _proposed(segments[i], rows, queries, k, index, wanted.refine)
         except FileNotFoundError:
             query, row, missed = np.empty(0, np.int64), np.empty(0, np.int64), np.arange(len(queries))
-        columns.append((query, np.full(len(query), i), row, exact_scores(queries, query, vectors, row)))
+        score = corrected(exact_scores(queries, query, vectors, row), row, numbers)
+        columns.append((query, np.full(len(query), i), row, score))
         if len(missed):
             columns.append(_flat(nearest(queries[missed], _only(segments, i, rows), k, names), missed))
     return _merged(columns, len(queries), k, names)
@@ -180,7 +198,10 @@ def _is_few(segment: Segment, rows: Rows | None, k: int) -> bool:
 
 def _only(segments: Sequence[Segment], chosen: int, rows: Rows | None) -> list[Part]:
     none = np.empty(0, np.int64)
-    return [Part(segment.vectors, rows if i == chosen else none) for i, segment in enumerate(segments)]
+    return [
+        Part(segment.vectors, rows if i == chosen else none, segment.numbers)
+        for i, segment in enumerate(segments)
+    ]
 
 
 def _proposed(
@@ -199,7 +220,8 @@ def _proposed(
         mask[allowed] = True
         share = len(allowed) / segment.rows
     count = min(k, segment.rows if allowed is None else len(allowed))
-    depth = ceil(max(k + 10, (refine or int(meta.params["refine"])) * k) / share)
+    least = k + 10 if segment.numbers is None else CORRECTED[0] * k + CORRECTED[1]
+    depth = ceil(max(least, (refine or int(meta.params["refine"])) * k) / share)
     pending = np.arange(len(queries))
     query, row = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for _ in range(3 if mask is not None else 1):
@@ -211,7 +233,11 @@ def _proposed(
             good &= mask[rows]
         enough = good.sum(axis=1) >= count
         chosen = pending[enough]
-        place, found = near(queries[chosen], segment.vectors, rows[enough], good[enough], count)
+        if segment.numbers is None:
+            place, found = near(queries[chosen], segment.vectors, rows[enough], good[enough], count)
+        else:
+            place, column = np.nonzero(good[enough])
+            found = rows[enough][place, column]
         query.append(chosen[place])
         row.append(found)
         pending, depth = pending[~enough], depth * 4

@@ -41,6 +41,7 @@ class Segment(NamedTuple):
     live       (n,) bool; False for rows of items that were deleted or replaced
     folder     where its files are
     structure  the file of its kind ("seg-7.hnsw"), or None
+    numbers    (n, 2) float64, scale and shift of every row where the index holds a correction, or None
     """
 
     number: int
@@ -50,6 +51,7 @@ class Segment(NamedTuple):
     live: NDArray[np.bool_]
     folder: Path
     structure: Path | None
+    numbers: NDArray[np.float64] | None = None
 
 
 class _Sums:
@@ -71,20 +73,22 @@ class _Sums:
 
 def header(rows: int, dim: int, dtype: str) -> bytes:
     """The 128 bytes before the data of an NPY file of (rows, dim) in C order."""
-    kind = "<f4" if dtype == "float32" else "<f2"
+    kind = np.dtype(dtype).newbyteorder("<").str
     words = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({rows}, {dim}), }}"
     return b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + words.encode().ljust(117) + b"\n"
 
 
 def write_vectors(
-    folder: Path, number: int, blocks: Iterable[NDArray[np.floating]], rows: int, dim: int, dtype: str
-) -> Written:
+    folder: Path, number: int, blocks: Iterable[NDArray[np.floating]], rows: int, dim: int, dtype: str,
+    name: str = "",
+) -> Written:  # fmt: skip
     """Write the vectors of a segment; the file has its name only when all of it is on the disk.
 
     blocks  (m, d) arrays of `dtype`, together `rows` rows
+    name    of another file than that of its vectors
     Raises OSError where the disk is full.
     """
-    name = f"seg-{number}.npy"
+    name = name or f"seg-{number}.npy"
     with whole_file(folder / name) as file:
         sums = _Sums(file)
         sums.write(header(rows, dim, dtype))

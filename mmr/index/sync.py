@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmr.errors import BadDataError, BadItem, Reject, StreamError, UsageError, shown
 from mmr.index import catalogue
@@ -17,6 +17,9 @@ from mmr.index.changer import Counts
 from mmr.index.items import SAME_AS_ID
 from mmr.index.write import Tick, Upserter
 
+if TYPE_CHECKING:
+    from mmr.index.corrected import Corrector
+
 NOT_DELETED = "Nothing was deleted; what came was stored."
 
 Read = Callable[[Reject], Iterable[Fields]]
@@ -26,13 +29,14 @@ Going = Callable[[str], None]
 def sync(
     path: str | os.PathLike[str], read: Read, *, reject: Reject, model: str | None = None,
     kind: str | None = None, wait: float = 0.0, dry_run: bool = False, max_delete: float = 0.5,
-    going: Going | None = None, tick: Tick | None = None,
+    going: Going | None = None, tick: Tick | None = None, corrector: Corrector | None = None,
 ) -> Counts:  # fmt: skip
     """Upsert a stream, then delete the items whose pictures lie under its roots and were not named.
 
     read        gives the records, eof records included, and reports those that cannot be read
     max_delete  the share (0 to 1) of the items under the roots that may go
     going       is told the id of every item that goes, before anything is refused
+    corrector   reads the correction that the index holds, where it holds one
 
     The deletions are one last transaction; till then every id and path of the stream is held. Raises
     `StreamError` for a stream that does not end with an eof record whose count fits, `UsageError` for an eof
@@ -40,7 +44,8 @@ def sync(
     nothing is deleted then.
     """
     watch = Watch(reject)
-    with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run) as changer:
+    with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run,
+                  corrector=corrector) as changer:  # fmt: skip
         changer.take(watch.records(read(watch.reject)), tick)
         watch.finish()
         if catalogue.exists(Path(path)) and changer.open() and changer.meta is not None:

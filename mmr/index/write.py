@@ -16,12 +16,13 @@ from mmr.index import catalogue, merge
 from mmr.index.batch import Fields, Ready, Terms, bad, ready
 from mmr.index.catalogue import ROW_BITS, Meta, change, place, translated
 from mmr.index.changer import Changer, Counts
+from mmr.index.corrected import beside
 from mmr.index.items import COLUMNS, is_number, to_item
-from mmr.index.segments import write_vectors
+from mmr.index.segments import Written, write_vectors
 from mmr.index.table import parse
 
 if TYPE_CHECKING:
-    from mmr.index.segments import Written
+    from mmr.index.corrected import Corrector
 
 BATCH_ITEMS = 4096
 BATCH_SECONDS = 60.0
@@ -53,18 +54,21 @@ def create_index(
 def upsert(
     path: str | os.PathLike[str], records: Iterable[Fields], *, reject: Reject, model: str | None = None,
     kind: str | None = None, wait: float = 0.0, dry_run: bool = False, tick: Tick | None = None,
+    corrector: Corrector | None = None,
 ) -> Counts:  # fmt: skip
     """Put records into an index, which is made where there is none; a record of a known id replaces its item.
 
     model    what vectors without a model are of, "SPEC#hash"
     kind     of a new index, "hnsw:m=32"; of an old one it must be the same
     dry_run  only count
+    corrector  reads the correction that the index holds, where it holds one
 
     Records with `keep` bring size and time up to date. Commits every 4,096 items or every minute. Raises
     `BadDataError` for vectors of another model, `BusyError` when another writer holds the lock; bad items go
     to `reject`.
     """
-    with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run) as changer:
+    with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run,
+                  corrector=corrector) as changer:  # fmt: skip
         changer.take(records, tick)
         changer.settle()
     return changer.counts
@@ -96,9 +100,9 @@ class Upserter(Changer):
 
     def __init__(
         self, path: Path, reject: Reject = raise_item, *, model: str | None = None, kind: str | None = None,
-        wait: float = 0.0, dry_run: bool = False,
+        wait: float = 0.0, dry_run: bool = False, corrector: Corrector | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(path, kind=kind, wait=wait, dry_run=dry_run)
+        super().__init__(path, kind=kind, wait=wait, dry_run=dry_run, corrector=corrector)
         self._reject = reject
         self._declared = model
         self._terms: Terms | None = None
@@ -237,15 +241,16 @@ class Upserter(Changer):
         same = self._same_vectors(found, old)
         fresh = [i for i, stays in enumerate(same) if not stays]
         if not self.dry_run:
-            number, written = 0, None
+            number, written = 0, list[Written]()
             if fresh:
                 number = self.next_number()
                 rows = found.vectors if len(fresh) == len(found.records) else found.vectors[fresh]
                 dim, dtype = rows.shape[1], str(rows.dtype)
-                written = write_vectors(self.path, number, [rows], len(rows), dim, dtype)
+                written = [write_vectors(self.path, number, [rows], len(rows), dim, dtype),
+                           *beside(self, number, [rows])]  # fmt: skip
             with change(self.connection):
                 kept = self._update_same(found, old, same)
-                if written is not None:
+                if written:
                     self._insert([found.records[i] for i in fresh], old, number, written)
             self.counts.kept += kept
             self.counts.changed += len(found.records) - len(fresh) - kept
@@ -280,8 +285,9 @@ class Upserter(Changer):
         return kept
 
     def _insert(
-        self, fresh: Sequence[Fields], old: Mapping[str, Sequence[Any]], number: int, written: Written
-    ) -> None:
+        self, fresh: Sequence[Fields], old: Mapping[str, Sequence[Any]], number: int,
+        written: Sequence[Written],
+    ) -> None:  # fmt: skip
         import orjson
 
         names = [record["id"] for record in fresh]
@@ -289,7 +295,7 @@ class Upserter(Changer):
         items = [to_item(record, self.bases) for record in fresh]
         rows = [(place(number, row), *item) for row, item in enumerate(items)]
         self.connection.executemany(INSERT, rows)
-        self.add_segment(number, len(names), orjson.dumps(names), [written])
+        self.add_segment(number, len(names), orjson.dumps(names), written)
 
     def _same_vectors(self, found: Ready, old: Mapping[str, Sequence[Any]]) -> list[bool]:
         """Which records have the vector that is stored for them, bit by bit."""

@@ -1,0 +1,46 @@
+"""A fitted file as an index holds it: method, bank and parameters, without what it says of single items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mmr.arrays.affine import Affine
+from mmr.errors import UsageError
+from mmr.normalize.method import Array, Banks, described
+from mmr.normalize.state import State, read_state
+from mmr.normalize.table import method
+
+
+def kept(state: State) -> State:
+    """Return what an index keeps of a state. Raises `UsageError` where the method is no scale and shift."""
+    if not state.row.affine:
+        raise UsageError(
+            f"{state.row.name} is not the same scale and shift for every query, so that no index can hold it",
+            "Put it on hits with `mmr normalize apply`; nnn, csls, gc, is and others can be held.",
+        )
+    return replace(state, ids=[], columns={name: values[:0] for name, values in state.columns.items()})
+
+
+def numbers_of(state: State, vectors: Array) -> Affine:
+    """The scale and shift (n,) of items with `vectors` (n, d), in float64.
+
+    They depend on nothing but the vector and what was learned, whatever else is in the block.
+    """
+    _, fitter = method(state.row.name)
+    banks = state.banks
+    wide = Banks(banks.queries.astype(np.float64),
+                 None if banks.gallery is None else banks.gallery.astype(np.float64))  # fmt: skip
+    columns = described(fitter, [vectors.astype(np.float64)], wide, state.learned, state.params)
+    found = fitter.affine(columns, state.params) if columns else Affine(np.empty(0), np.empty(0))
+    assert found is not None
+    return found
+
+
+def corrector(path: Path) -> Callable[[Array], Affine]:
+    """Read the fitted file that an index keeps; returns the function that gives the numbers of vectors."""
+    return partial(numbers_of, read_state(str(path)))
