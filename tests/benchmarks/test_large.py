@@ -40,14 +40,14 @@ def limited(*words: str) -> Spent:
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT * GIB, LIMIT * GIB))
 
     start = time.monotonic()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "mmr", *words], env=program_environment(), preexec_fn=limit,
         stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    out = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        out = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, f"mmr {' '.join(words)} ended with {process.returncode}"
     wall = time.monotonic() - start
     return Spent(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / (1 << 20), out)
@@ -81,9 +81,14 @@ def answered(index: Path, rows: int, kind: str, built: Spent, queries: Path) -> 
     recall = info["recall"]["of_rows"]
     print(f"\n{kind}: {size:.0f} bytes a vector, built in {built.cpu:.0f} CPU s, recall {recall:.4f}")
     report(f"{rows:,} x {DIM} as {kind}, most memory resident", peak, LIMIT, 1, "GiB")
-    keep({"set": f"{rows:,} x {DIM}", "kind": kind, "recall": recall, "bytes": round(size), "built": built.cpu,
-          "queries": round(QUERIES / asked.cpu), "gib": round(peak, 2), "machine": machine()},
-         KINDS, ("set", "kind"))  # fmt: skip
+    keep(
+        {
+            "set": f"{rows:,} x {DIM}", "kind": kind, "recall": recall, "bytes": round(size),
+            "built": round(built.cpu, 1), "queries": round(QUERIES / asked.cpu), "gib": round(peak, 2),
+            "machine": machine(),
+        },
+        KINDS, ("set", "kind"),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
