@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer BLOB NOT NULL) WITHOUT ROWID"
 NAMES = frozenset({"id"})
-PLACES = frozenset({"image", "base", "image_png"})
+PLACES = frozenset({"image", "base", "image_data"})
 
 
 class Cache:
@@ -57,7 +57,7 @@ class Cache:
 
     def get(self, sign: bytes) -> dict[str, Any] | None:
         """Return the answer under a `mark`, or None."""
-        row = self._base.execute("SELECT answer FROM answers WHERE key = ?", (sign,)).fetchone()
+        row = self._run("SELECT answer FROM answers WHERE key = ?", (sign,))
         if row is None:
             return None
         self.found += 1
@@ -66,7 +66,18 @@ class Cache:
 
     def put(self, sign: bytes, answer: Mapping[str, Any]) -> None:
         """Keep an answer; a later one under the same `mark` replaces it."""
-        self._base.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (sign, orjson.dumps(answer)))
+        self._run("INSERT OR REPLACE INTO answers VALUES (?, ?)", (sign, orjson.dumps(answer)))
+
+    def _run(self, line: str, values: tuple[bytes, ...]) -> Any:
+        """The first row of a statement, or None; raises `OutputError` for a full disk, a locked file."""
+        import sqlite3
+
+        try:
+            return self._base.execute(line, values).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise OutputError(
+                f"the cache of answers cannot be used: {error}", "Name another file."
+            ) from error
 
 
 def mark(tag: str, request: Mapping[str, Any]) -> bytes:

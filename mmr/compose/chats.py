@@ -1,0 +1,63 @@
+"""How captioners and rewriters are asked where they are models behind a server."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from mmr.compose.styles import Style
+from mmr.errors import BadItem
+from mmr.pictures.decode import PIXELS, open_picture
+from mmr.pictures.read import read_bytes
+from mmr.programs.endpoint import Chat, picture, texts
+
+SIDE = 768  # pixels of the longer side of a picture that is sent
+QUALITY = 90
+LONGEST = 300  # tokens of a reply
+WARMTH = 1.0  # temperature where several different captions are wanted
+
+
+def caption_chat(style: Style, count: int) -> Chat:
+    """Ask a model that sees for `count` captions of a picture: one as likely as can be, several by chance."""
+    how = {"max_tokens": LONGEST, "temperature": WARMTH if count > 1 else 0, "n": count}
+
+    def body(request: Mapping[str, Any]) -> dict[str, Any]:
+        words = {"type": "text", "text": style.instructions}
+        return {"messages": [{"role": "user", "content": [words, picture(jpeg(request))]}], **how}
+
+    def answer(response: Mapping[str, Any]) -> dict[str, Any]:
+        return {"captions": [text.strip() for text in texts(response)]}
+
+    return Chat(f"{style.instructions}\n{how} {SIDE} {QUALITY}", body, answer)
+
+
+def rewrite_chat() -> Chat:
+    """Ask a language model for an edit; the request holds the messages."""
+    how = {"max_tokens": LONGEST, "temperature": 0}
+
+    def body(request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"messages": request["messages"], **how}
+
+    def answer(response: Mapping[str, Any]) -> dict[str, Any]:
+        return {"reply": texts(response)[0]}
+
+    return Chat(f"{how}", body, answer)
+
+
+def jpeg(request: Mapping[str, Any]) -> bytes:
+    """The picture of a request, upright, on white, at most `SIDE` pixels long, as JPEG.
+
+    Raises `ValueError` in words where it cannot be decoded.
+    """
+    data = request.get("image_data")
+    try:
+        raw = read_bytes(request["image"]) if data is None else base64.b64decode(data)
+        image = open_picture(request["image"], raw, pixels=PIXELS)
+    except BadItem as error:
+        raise ValueError(error.what) from error
+    image.thumbnail((SIDE, SIDE))
+    held = io.BytesIO()
+    image.save(held, "JPEG", quality=QUALITY)
+    return held.getvalue()
