@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mmr.stream.records import Record
 
 F = TypeVar("F", bound=Callable[..., Any])
-NAMES = ("caption_cmd", "caption_url", "rewrite_cmd", "rewrite_url", "style", "captions", "timeout", "cache",
+NAMES = ("caption_cmd", "caption_url", "rewrite_cmd", "rewrite_url", "style", "how_many", "timeout", "cache",
          "no_cache")  # fmt: skip
 OPTIONS = (
     click.option("--caption-cmd", metavar="COMMAND", help="A program that captions pictures which have no "
@@ -29,7 +29,7 @@ OPTIONS = (
                  "in its place."),
     click.option("--style", metavar="NAME|FILE", default="short", show_default=True, help="How a rewriter is "
                  "asked: short, contextual, structural, fashion or focus, or a file of yours."),
-    click.option("--captions", type=click.IntRange(1, 100), default=1, show_default=True, metavar="K",
+    click.option("--captions", "how_many", type=click.IntRange(1, 100), default=1, show_default=True, metavar="K",
                  help="Captions of each picture; every one is edited."),
 )  # fmt: skip
 
@@ -50,7 +50,7 @@ class Words:
 
         self._report = report
         self._style = load_style(how["style"])
-        self._count = how["captions"]
+        self._count = how["how_many"]
         self._programs: list[Program | None] = [None, None]
         for role, other in (("caption", "caption_url"), ("rewrite", "rewrite_url")):
             if how[f"{role}_cmd"] and how[other]:

@@ -18,7 +18,9 @@ def answer(request):
     if role == "caption":
         name = os.path.basename(request["image"]).split(".")[0]
         many = request.get("count", 1)
-        return {{"caption": "a " + name}} if many == 1 else {{"captions": [f"{{name}} {{i}}" for i in range(many)]}}
+        if many > 1:
+            return {{"captions": [f"{{name}} {{i}}" for i in range(many)]}}
+        return {{"caption": "a " + name}}
     return {{"edited": request["caption"] + ", " + request["text"]}}
 held = []
 for line in sys.stdin:
