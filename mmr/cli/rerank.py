@@ -15,6 +15,7 @@ from mmr.cli.report import Report
 from mmr.rerank.table import ALL, MANY, Param, Row, find, loaded, names
 
 if TYPE_CHECKING:
+    from mmr.index import Index
     from mmr.rerank.method import Tools
     from mmr.stream.records import Record
 
@@ -80,7 +81,7 @@ def option(param: Param) -> Any:
     """The option of a parameter; also for methods that are commands of their own."""
     more: dict[str, Any] = {"default": param.default, "show_default": param.default is not None}
     kinds: dict[str, click.ParamType[Any]] = {
-        "number": click.FloatRange(_end(param.low), _end(param.high)),
+        "number": click.FLOAT if param.low <= -MANY else click.FloatRange(_end(param.low), _end(param.high)),
         "whole": click.IntRange(_end(param.low, whole=True), _end(param.high, whole=True)),
         "choice": click.Choice(param.choices),
         "text": click.STRING, "texts": click.STRING,
@@ -150,7 +151,22 @@ def tools_of(index: str | None, report: Report, stack: ExitStack) -> Tools:
     from mmr.index import open_index
 
     opened = stack.enter_context(open_index(index))
-    return Tools(Gather(opened), note=report.note, model=opened.meta.model, gallery=shown(opened.path.name))
+    return Tools(Gather(opened), _searching(opened), report.note, opened.meta.model, shown(opened.path.name))
+
+
+def _searching(opened: Index) -> Any:
+    """A function that searches the whole index with other vectors than the records have."""
+    from mmr.index.search import Wanted, search
+    from mmr.stream.records import Record
+
+    def found(queries: Any, records: Sequence[Record], k: int) -> Any:
+        opened.refresh()
+        asked = [Record({**record, "vector": query}) for query, record in zip(queries, records, strict=True)]
+        answers = search(opened, asked, Wanted(k))
+        opened.rest()
+        return answers
+
+    return found
 
 
 def read(files: Sequence[str], report: Report, vectors: bool = True) -> Iterable[Record]:

@@ -99,6 +99,16 @@ class Row(NamedTuple):
 
 
 HERE = "mmr.rerank"
+BOTH = ("query", "vectors")
+
+GUARD = (
+    Param("guard", "overlap", "What is done about feedback that leads away: with overlap it is halved and "
+          "halved again until enough first hits stay, with fuse the orders of more and less feedback are "
+          "fused by their ranks", "choice", choices=("overlap", "fuse", "none")),
+    Param("overlap", 0.5, "Share of the first ten hits that must stay", "number", 0, 1),
+)  # fmt: skip
+RESEARCH = Param("research", False, "Search the whole index again with the new query", "flag")
+NO_GUARD = GUARD[0]._replace(default="none")
 
 METHODS: tuple[Row, ...] = (
     Row("superglobal", "every hit becomes the mean of its nearest hits, and the query their maximum",
@@ -107,7 +117,89 @@ METHODS: tuple[Row, ...] = (
          Param("beta", 0.15, "Weight of a neighbour's cosine", "number", 0, 100)),
         "Picture to picture, the same object in many pictures. With words against pictures it loses: R@1 "
         ".805 became .645", "Shao et al. 2023, Global Features are All You Need",
-        needs=("query", "vectors"), depth=400, across="hurts", example="superglobal --index pics.mmr"),
+        needs=BOTH, depth=400, across="hurts", example="superglobal --index pics.mmr"),
+    Row("aqe", "the query and its first hits are added up, and all hits compared with the sum",
+        f"{HERE}.expansion:Aqe",
+        (Param("n", 10, "First hits that are added", "whole", 0, 10_000), NO_GUARD, GUARD[1], RESEARCH),
+        "Picture to picture. With words against pictures ten hits swamp the query: R@1 .805 became .415",
+        "Chum et al. 2007", needs=BOTH, across="hurts", example="aqe --n 5 --index pics.mmr"),
+    Row("alpha-qe", "as aqe, and each hit counts by its cosine to the power alpha",
+        f"{HERE}.expansion:Aqe",
+        (Param("n", 10, "First hits that are added", "whole", 0, 10_000),
+         Param("alpha", 3, "Power of the cosine; 0 is aqe", "number", 0, 100), NO_GUARD, GUARD[1], RESEARCH),
+        "Picture to picture. With words against pictures alpha 3 changes little, alpha 0 is aqe",
+        "Radenovic et al. 2018", needs=BOTH, example="alpha-qe --index pics.mmr"),
+    Row("dba", "every hit is mixed with its nearest hits before it is compared", f"{HERE}.expansion:Dba",
+        (Param("neighbours", 10, "Nearest hits that are mixed in", "whole", 0, 10_000),
+         Param("alpha", None, "Weigh them by cosine to this power, not by their places", "number", 0, 100)),
+        "Picture to picture, the same object in many pictures", "Gordo et al. 2017", needs=BOTH, depth=400,
+        across="hurts", example="dba --index pics.mmr"),
+    Row("rocchio", "the query moves to relevant hits and away from others", f"{HERE}.expansion:Rocchio",
+        (Param("n", 3, "First hits that count as relevant, where the record has no lists `relevant` and "
+               "`irrelevant` of ids", "whole", 0, 10_000),
+         Param("last", 0, "Last hits that then count as irrelevant", "whole", 0, 10_000),
+         Param("a", 1, "Weight of the query", "number", 0, 100),
+         Param("b", 0.75, "Weight of the relevant hits' mean", "number", 0, 100),
+         Param("g", 0.15, "Weight of the irrelevant hits' mean", "number", 0, 100), *GUARD, RESEARCH),
+        "With hits that somebody judged. Without, as prf", "Rocchio 1971", needs=BOTH, across="hurts",
+        example="rocchio --n 2 --last 1 --index pics.mmr"),
+    Row("prf", "the query is mixed with the mean of its first hits", f"{HERE}.expansion:Prf",
+        (Param("n", 3, "First hits that are mixed in", "whole", 0, 10_000),
+         Param("a", 0.6, "Weight of the query", "number", 0, 100),
+         Param("b", 0.4, "Weight of the hits' mean", "number", 0, 100),
+         Param("average", False, "The query counts as much as each hit, in place of --a and --b", "flag"),
+         *GUARD, RESEARCH),
+        "Picture to picture, few hits. More feedback often makes it worse", "Li et al. 2021", needs=BOTH,
+        across="hurts", example="prf --research --index pics.mmr"),
+    Row("k-reciprocal", "hits that share their nearest neighbours with the query come first",
+        f"{HERE}.kreciprocal:KReciprocal",
+        (Param("k1", 20, "Neighbours that must be mutual; far fewer than hits", "whole", 1, 10_000),
+         Param("k2", 6, "Neighbours whose sets are averaged; 1 is none", "whole", 1, 10_000),
+         Param("lambda", 0.3, "Share of the first distance; 1 is the first order", "number", 0, 1)),
+        "Picture to picture: persons, products, hundreds of hits. Not with words against pictures",
+        "Zhong et al. 2017", needs=BOTH, depth=200, across="hurts",
+        example="k-reciprocal --index pics.mmr"),
+    Row("diffusion", "the query's weight spreads over the graph of the hits", f"{HERE}.diffusion:Diffusion",
+        (Param("alpha", 0.9, "How far it spreads; at .99 hubs come up", "number", 0, 0.999),
+         Param("gamma", 3, "Power of the cosines that are edges", "number", 0, 100),
+         Param("neighbours", 50, "Edges of a hit, to mutual neighbours", "whole", 1, 10_000),
+         Param("seeds", 10, "Hits at which it starts", "whole", 1, 10_000),
+         Param("blend", 1, "Its share; the rest is the first score, both from 0 to 1", "number", 0, 1)),
+        "Picture to picture, where one object has many pictures that form a chain", "Iscen et al. 2017",
+        needs=BOTH, depth=400, across="hurts", example="diffusion --blend .5 --index pics.mmr"),
+    Row("diversify", "each next hit is relevant and unlike those before it", f"{HERE}.diversify:Diversify",
+        (Param("lambda", 0.7, "Share of relevance; 1 is the first order", "number", 0, 1),),
+        "For people who look at the first ten. It costs recall by design; cut with -k afterwards",
+        "Carbonell and Goldstein 1998, maximal marginal relevance", needs=("vectors",), depth=400,
+        example="diversify --index pics.mmr --lambda .7 -k 20"),
+    Row("profile", "hits near what the user chose before come up", f"{HERE}.profile:Profile",
+        (Param("history", None, "What the user chose: records with vectors, or with ids of the index. A "
+               "record's own list of ids `history` wins", "text", metavar="FILE"),
+         Param("weight", 0.2, "Share of the taste, in full from twenty choices on", "number", 0, 1),
+         Param("share", False, "Weigh every taste by how often it was chosen, in place of the nearest one",
+               "flag")),
+        "The history must be older than the query, and without what is looked for",
+        "after PerSRV, Chee et al. 2024", needs=BOTH, depth=400,
+        example="profile --history mine.jsonl --index pics.mmr"),
+    Row("cut", "a shorter answer, possibly none, and the reason", f"{HERE}.cut:Cut",
+        (Param("method", "gmm", "How the end is found", "choice",
+               choices=("gmm", "gap", "threshold", "probability")),
+         Param("min", 1, "Hits that are kept whatever the method says; 0 allows an empty answer", "whole"),
+         Param("max", 10, "Hits that are kept at most, and where the method finds no end", "whole", 1),
+         Param("min_score", None, "Drop hits below S, with every method", "number", -MANY, metavar="S"),
+         Param("first", None, "gmm and gap: how many first scores they look at, 20 unless told", "whole", 2),
+         Param("z", None, "gap: standard deviations that a gap must have, 1.5 unless told"),
+         Param("ratio", None, "threshold: drop hits below this share of the highest score", "number", 0, 1),
+         Param("mass", None, "probability: share of softmax(score / temperature), .9 unless told", "number",
+               0, 1),
+         Param("temperature", None, "probability: .01 unless told, which is for cosines", "number", 1e-6),
+         Param("slope", None, "probability: of a calibrated score, 1 / (1 + exp(-(slope s + offset)))",
+               "number", 1e-9),
+         Param("offset", None, "probability: of a calibrated score", "number", -MANY),
+         Param("min_prob", None, "probability: drop hits whose calibrated chance is lower, .5 unless told",
+               "number", 0, 1)),
+        "Everywhere; a threshold on raw scores is one model's. gmm wants ten hits and more",
+        "Wang et al. 2025, ViDoRAG (gmm)", example="cut --method gmm --min 0 --max 10"),
 )  # fmt: skip
 
 
