@@ -24,7 +24,9 @@ from mmr.cli.status import MEANINGS  # noqa: E402
 
 DATE = "2026-11-21"
 PROSE = HERE / "prose"
-EVERYWHERE = ("", "embed", "index", "query", "normalize", "fit", "eval", "show")
+EVERYWHERE = ("", "embed", "index", "query", "compose", "normalize", "fit", "eval", "show")
+
+EMBEDDING = ("", "embed", "query", "compose")
 
 
 class Variable(NamedTuple):
@@ -36,8 +38,8 @@ class Variable(NamedTuple):
 
 
 VARIABLES = (
-    Variable("MMR_MODEL", ("", "embed", "query"), "The encoder where neither `--model` nor an index names "
-             "one; a spec or a short name. Default: `builtin`."),
+    Variable("MMR_MODEL", EMBEDDING, "The encoder where neither `--model` nor an index names one; a spec or "
+             "a short name. Default: `builtin`."),
     Variable("MMR_DEBUG", EVERYWHERE, "Set to anything: show the traceback of an error, as "
              "`mmr --debug` does."),
     Variable("NO_COLOR", EVERYWHERE, "Set to anything: no colours."),
@@ -45,12 +47,12 @@ VARIABLES = (
              "tables, also where the output is no terminal. `NO_COLOR` wins."),
     Variable("COLUMNS", ("", "query", "normalize", "show"), "The width of tables. Default: the "
              "terminal's; without a terminal nothing is cut."),
-    Variable("OPENBLAS_NUM_THREADS", ("", "embed", "query", "normalize", "fit"), "Threads for "
+    Variable("OPENBLAS_NUM_THREADS", ("", "embed", "query", "compose", "normalize", "fit"), "Threads for "
              "arithmetic, as are `OMP_NUM_THREADS` and `MKL_NUM_THREADS`. `mmr` sets each to 1 where it is "
              "not set; `--threads` sets all three."),
-    Variable("HF_HOME", ("", "embed", "query"), "Where downloaded weights are looked for and kept; "
+    Variable("HF_HOME", EMBEDDING, "Where downloaded weights are looked for and kept; "
              "`HF_HUB_CACHE` names the folder of the weights itself."),
-    Variable("XDG_CACHE_HOME", ("", "embed", "query"), "Where caches lie: the hashes of weights, and weights "
+    Variable("XDG_CACHE_HOME", EMBEDDING, "Where caches lie: the hashes of weights, and weights "
              "without `HF_HOME`. Default: `~/.cache`."),
 )  # fmt: skip
 
@@ -114,6 +116,18 @@ def corrections() -> str:
         whole = "" if row.affine else " `apply` cannot say how many queries are certain."
         needs = " Needs the query's vector beside its hits." if row.query else ""
         out.append(f"`{row.name}`\n: {sentence(row.summary)}{params}{turned}{whole}{needs} {row.safe}. "
+                   f"({row.source})\n")  # fmt: skip
+    return "\n".join(out)
+
+
+def presets() -> str:
+    """The presets of mmr-compose(1) as prose, from their table."""
+    from mmr.compose.table import PRESETS
+
+    out = []
+    for row in PRESETS:
+        params = "".join(f" `{p.option}`: {p.note} ({p.default:g})." for p in row.params)
+        out.append(f"`{row.name}`: `{row.expression}`\n: {sentence(row.summary)}{params} {row.safe}. "
                    f"({row.source})\n")  # fmt: skip
     return "\n".join(out)
 
@@ -194,7 +208,8 @@ def read_prose(title: str, section: int) -> dict[str, str]:
 
     values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
               "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
-              "{corrections}": corrections(), "{scales}": scales(), "{corrected}": corrected()}  # fmt: skip
+              "{corrections}": corrections(), "{scales}": scales(), "{corrected}": corrected(),
+              "{presets}": presets()}  # fmt: skip
     for name, value in values.items():
         text = text.replace(name, value)
     return roff.sections(text)

@@ -17,6 +17,7 @@ COMMANDS = (
     Row("embed", "mmr.cli.embed:command", "Pictures and words in, the same with vectors out."),
     Row("index", "mmr.cli.index:command", "Vectors in, an index kept up to date; inspect, check, dump."),
     Row("query", "mmr.cli.query:command", "Queries in, the same with hits out."),
+    Row("compose", "mmr.cli.compose:command", "Pictures, words and vectors in, one query each out."),
     Row("rerank", "mmr.cli.rerank:command", "Hits in, hits out: refined, fused, cut, made diverse."),
     Row("normalize", "mmr.cli.normalize:command", "Hits or vectors in, the same kind out, corrected."),
     Row("fit", "mmr.cli.fit:command", "An index and a bank of queries in, what normalize applies out."),

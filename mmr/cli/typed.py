@@ -1,0 +1,123 @@
+"""The one query of a command line: its pictures, words and stored items, bound and ready to compose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mmr.errors import BadItem, MissingInputError, Reject, UsageError, shown
+
+if TYPE_CHECKING:
+    from mmr.compose.apply import Composer
+    from mmr.stream.records import Record
+
+SAID = ("images", "ref_ids", "texts", "captions", "edited", "nots")
+
+
+class Typed:
+    """What --image, --text and the others say.
+
+    how       the options
+    composer  what will compose it
+    signed    each picture and each --text is a term of a sum, with its sign and weight; otherwise several
+              pictures are one vector, and several --text are one: the weighted sum of theirs
+    """
+
+    def __init__(self, how: Mapping[str, Any], composer: Composer, signed: bool) -> None:
+        from mmr.compose.apply import Method
+        from mmr.compose.bindings import numbered, piece, signed_sum
+
+        if how["images"] and how["ref_ids"]:
+            raise UsageError("--image and --ref-id both name the reference", "Name it in one way.")
+        self._how, self._composer, self._signed = how, composer, signed
+        self._images = [piece(one) for one in how["images"] or [f"\\{name}" for name in how["ref_ids"]]]
+        self._texts = [piece(one) for one in how["texts"]]
+        self._weights = {
+            name: [one.weight for one in pieces]
+            for name, pieces in (("v", self._images), ("t_m", self._texts)) if pieces
+        }  # fmt: skip
+        if signed:
+            named = [(numbered(name, len(weights)), weights) for name, weights in self._weights.items()]
+            names = [name for names, _ in named for name in names]
+            node = signed_sum(names, [weight for _, weights in named for weight in weights])
+            composer.settings = [("", Method("sum", node))]
+
+    def needs(self, have: Iterable[str], lists: Iterable[str]) -> tuple[str, ...]:
+        """The named vectors that the query shall have."""
+        if self._signed:
+            return tuple(name for name in have if name in self._weights)
+        return self._composer.needs(have, lists)
+
+    def record(self, stored: Callable[[str], Any] | None, model: str | None) -> Record:
+        """The query, not bound yet but for stored items.
+
+        stored  the vector of an item of --index by its id, None where there is none; `model` made them
+        """
+        import numpy as np
+
+        from mmr.compose.bindings import described, typed
+
+        values, refs = [one.value for one in self._images], self._how["ref_ids"]
+        record = typed([] if refs else values, [one.value for one in self._texts],
+                       *(self._how[name] for name in ("captions", "edited", "nots")))  # fmt: skip
+        if self._texts:
+            record["text"] = described(self._texts) if len(self._texts) > 1 else self._texts[0].value
+        if refs:
+            assert stored is not None
+            vectors = [stored(name) for name in refs]
+            missing = next((name for name, one in zip(refs, vectors, strict=True) if one is None), None)
+            if missing is not None:
+                raise MissingInputError(f"{shown(self._how['index'])} has no item {shown(missing)!r}",
+                                        "`mmr index INDEX --list` shows the ids that it has.")  # fmt: skip
+            record["id"], record["bindings"] = refs[0], {"v": np.stack(vectors)}
+            if model is not None:
+                record["model"] = model
+        if values and self._how["excludes"] is not False:
+            record["exclude"] = list(dict.fromkeys(values))
+        return record
+
+    def folded(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the query with one vector a name, each picture and --text under its own in a signed sum."""
+        from mmr.compose.bindings import numbered
+
+        for record in records:
+            bindings = record.get("bindings", {})
+            for name, weights in self._weights.items():
+                if name not in bindings:
+                    continue
+                rows = bindings.pop(name)
+                rows = rows if rows.ndim == 2 else rows[None]
+                if self._signed:
+                    bindings.update(zip(numbered(name, len(rows)), rows, strict=True))
+                elif len(rows) == 1 and weights[0] > 0:
+                    bindings[name] = rows[0]
+                else:
+                    bindings[name] = _weighted(name, rows, weights)
+            for name in ("images", "texts"):
+                record.pop(name, None)
+            yield record
+
+    def refuse(self, reject: Reject) -> Reject:
+        """A `Reject` for which a query that lacks a vector is wrong usage."""
+
+        from mmr.compose.apply import Lacks
+
+        def refused(item: BadItem) -> None:
+            if isinstance(item, Lacks):
+                raise UsageError(item.what, item.fix)
+            reject(item)
+
+        return refused
+
+
+def _weighted(name: str, rows: Any, weights: list[float]) -> Any:
+    """The weighted sum of unit vectors, at unit length again."""
+    import numpy as np
+
+    from mmr.arrays.unit import unit
+    from mmr.compose.columns import ZERO
+
+    total = (unit(rows).astype(np.float64) * np.array(weights)[:, None]).sum(axis=0)
+    if np.linalg.norm(total) <= ZERO:
+        raise UsageError(f"what is named for {name} cancels out", "Other weights help: 0.5:WORDS.")
+    return unit(total[None])[0]

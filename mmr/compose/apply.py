@@ -1,0 +1,265 @@
+"""Compose a stream: records with named vectors in, records with one `vector` out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from mmr.compose import expr
+from mmr.compose.columns import Column
+from mmr.compose.evaluate import Outcome, WrongShapeError, ZeroVectorError, evaluate
+from mmr.compose.explain import explained
+from mmr.compose.table import checked, preset
+from mmr.errors import BadDataError, BadItem, Reject, UsageError, shown
+from mmr.stream.pipe import batches
+from mmr.stream.records import Record, add_step
+
+BATCH = 1024
+DEFAULT = "default"
+WAYS = (
+    'in "bindings", by a field that is embedded (v: image, t_m: text, t_r: caption, t_c: edited, n: not), '
+    "by an option (--image, --text, --caption, --edited, --not, --ref-id), or as --bind NAME=FILE.npy; "
+    "--fallback PRESET composes what is there"
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """An expression with its numbers: what is computed of each query.
+
+    called  as `via` names it: "pdv-f", or "expr 0.2*v + t_m"
+    """
+
+    called: str
+    node: expr.Node
+    params: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The named vectors that it needs."""
+        return expr.names(self.node)
+
+    @property
+    def step(self) -> str:
+        """What `via` says: the method and its numbers."""
+        return " ".join([self.called, *(f"{name}={value:g}" for name, value in self.params.items())])
+
+
+def method(name: str, given: Mapping[str, float] | None = None) -> Method:
+    """A preset with its parameters. Raises `UsageError` for an unknown name or parameter."""
+    row = preset(name)
+    return Method(row.name, expr.parse(row.expression), checked(row, given or {}))
+
+
+def expression(text: str, given: Mapping[str, float] | None = None) -> Method:
+    """An expression of the language with its numbers. Raises `UsageError` where one has no value."""
+    node = expr.parse(text)
+    needed, values = expr.params(node), dict(given or {})
+    for name in needed:
+        if name not in values:
+            raise UsageError(f"${name} has no value", f"Give it one: --set {name}=0.8")
+    spare = next((name for name in values if name not in needed), None)
+    if spare is not None:
+        has = ", ".join(needed) or "none"
+        raise UsageError(f"the expression has no ${shown(spare)}", f"Its numbers: {has}.")
+    return Method(f"expr {' '.join(text.split())}", node, {name: values[name] for name in needed})
+
+
+def default(names: Iterable[str], lists: Iterable[str] = ()) -> str | None:
+    """The preset for the vectors that a query has: the default composition; None where there are none.
+
+    names  those that it has; `lists` those of them that are lists
+    """
+    have, several = set(names), set(lists)
+    order = [
+        ("pdv-f", {"v", "t_r", "t_c"} <= have), ("ldre", "t_c" in several), ("cirevl", "t_c" in have),
+        ("weighted", {"v", "t_m"} <= have), ("image", "v" in have), ("text", "t_m" in have),
+    ]  # fmt: skip
+    return next((name for name, fits in order if fits), None)
+
+
+def swept(base: Method, sweep: Mapping[str, Sequence[float]]) -> list[tuple[str, Method]]:
+    """The method at every setting of a sweep, each with what an id gets: "@a=0.6"."""
+    unknown = next((name for name in sweep if name not in base.params), None)
+    if unknown is not None:
+        has = ", ".join(base.params) or "none"
+        raise UsageError(f"--sweep {shown(unknown)}: no such number", f"{base.called} has: {has}.")
+    settings = [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
+    return [
+        ("@" + ",".join(f"{name}={value:g}" for name, value in setting.items()),
+         Method(base.called, base.node, {**base.params, **setting}))
+        for setting in settings
+    ]  # fmt: skip
+
+
+class Lacks(BadItem):
+    """A query without a vector that its composition needs."""
+
+
+class Composer:
+    """Turns the `bindings` of records into their `vector`.
+
+    settings  (what is added to the id, method), one record each; the method None is the default composition
+    fallback  a method for queries that lack a vector of the first
+    raw       take named vectors as they are, not at unit length
+    on_zero   of a sum that cancels out: "fail" ends the run, "skip" leaves the query out, "text" takes t_m
+    explain   add the field `explain`
+    keep      keep `bindings` in the record
+
+    composed, fell_back  how many went through, and how many of them by the fallback
+    """
+
+    def __init__(
+        self, settings: Sequence[tuple[str, Method | None]], *, fallback: Method | None = None,
+        raw: bool = False, on_zero: str = "fail", explain: bool = False, keep: bool = False,
+    ) -> None:  # fmt: skip
+        self.settings, self.fallback = list(settings), fallback
+        self.raw, self.on_zero, self.explain, self.keep = raw, on_zero, explain, keep
+        self.composed = self.fell_back = 0
+
+    def needs(self, have: Iterable[str], lists: Iterable[str] = ()) -> tuple[str, ...]:
+        """Which named vectors a query shall have, of those it can have; what it lacks is reported later."""
+        have = set(have)
+        wanted: dict[str, None] = {}
+        for _, method_ in self.settings:
+            chosen = self._chosen(method_, have, set(lists))
+            wanted.update(dict.fromkeys(chosen.names if chosen is not None else ()))
+        if self.on_zero == "text":
+            wanted["t_m"] = None
+        return tuple(name for name in wanted if name in have)
+
+    def of(self, records: Iterable[Record], reject: Reject) -> Iterator[Record]:
+        """Yield the composed queries in order, those of a sweep one after the other.
+
+        A query that lacks a vector goes to `reject`. Raises `BadDataError` for a sum that cancels out,
+        unless `on_zero` says otherwise.
+        """
+        for chunk in batches(records, BATCH):
+            yield from self._batch(chunk, reject)
+
+    def _batch(self, chunk: list[Record], reject: Reject) -> Iterator[Record]:
+        found: list[dict[int, Record]] = [{} for _ in chunk]
+        refused: dict[int, BadItem] = {}
+        for place, (suffix, base) in enumerate(self.settings):
+            groups: dict[int, tuple[Method, list[int]]] = {}
+            for i, record in enumerate(chunk):
+                try:
+                    chosen = self._method(base, record)
+                except BadItem as item:
+                    refused.setdefault(i, item)
+                    continue
+                groups.setdefault(id(chosen), (chosen, []))[1].append(i)
+            for chosen, members in groups.values():
+                done = self._composed(chosen, [chunk[i] for i in members], suffix)
+                for i, one in zip(members, done, strict=True):
+                    if isinstance(one, BadItem):
+                        refused.setdefault(i, one)
+                    else:
+                        found[i][place] = one
+        for i, made in enumerate(found):
+            if i in refused:
+                reject(refused[i])
+            yield from made.values()
+
+    def _method(self, base: Method | None, record: Record) -> Method:
+        """What is computed of a record: the method, or the fallback where it lacks a vector."""
+        bindings = record.get("bindings", {})
+        chosen = self._chosen(base, bindings, [n for n, value in bindings.items() if np.ndim(value) == 2])
+        if chosen is None:
+            missing, called = ["v, t_m or t_c"], DEFAULT
+        else:
+            missing, called = [name for name in chosen.names if name not in bindings], chosen.called
+        if not missing:
+            self.fell_back += chosen is self.fallback
+            assert chosen is not None
+            return chosen
+        what = f"{called} needs {' and '.join(missing)}, which {shown(record['id'])} has not"
+        raise Lacks(_where(record), what, f"give a vector {WAYS}", stage="compose", record=record)
+
+    def _chosen(self, base: Method | None, have: Iterable[str], lists: Iterable[str]) -> Method | None:
+        have = set(have)
+        if base is None:
+            name = default(have, lists)
+            base = None if name is None else _preset(name)
+        if (base is None or not have.issuperset(base.names)) and self.fallback is not None:
+            return self.fallback
+        return base
+
+    def _composed(self, chosen: Method, records: list[Record], suffix: str) -> list[Record | BadItem]:
+        """The queries of one method; those whose vectors do not fit each other apart."""
+        try:
+            columns = columns_of(records, chosen.names)
+            outcome = evaluate(chosen.node, columns, chosen.params, len(records), raw=self.raw)
+        except (WrongShapeError, ZeroVectorError) as error:
+            if len(records) == 1:
+                fix = "embed all vectors of a query with one model"
+                return [BadItem(_where(records[0]), str(error), fix, stage="compose", record=records[0])]
+            return [one for record in records for one in self._composed(chosen, [record], suffix)]
+        done: list[Record | BadItem] = []
+        for i, record in enumerate(records):
+            if outcome.zero[i]:
+                done.append(self._zero(chosen, record, suffix))
+            else:
+                done.append(self._record(chosen, record, columns, outcome, i, suffix))
+        return done
+
+    def _zero(self, chosen: Method, record: Record, suffix: str) -> Record | BadItem:
+        what = f"{chosen.step}: the vectors of {shown(record['id'])} cancel out; nothing is left to ask with"
+        if self.on_zero == "text" and chosen.names != ("t_m",) and "t_m" in record.get("bindings", {}):
+            return self._composed(_preset("text"), [record], suffix)[0]
+        fix = "Other weights help; --on-zero skip leaves the query out, --on-zero text asks with its words."
+        if self.on_zero == "fail":
+            raise BadDataError(f"{_where(record)}: {what}", fix)
+        return BadItem(_where(record), what, "give it other weights", stage="compose", record=record)
+
+    def _record(
+        self, chosen: Method, record: Record, columns: Mapping[str, Column], outcome: Outcome, i: int,
+        suffix: str,
+    ) -> Record:  # fmt: skip
+        made = Record(record, record.place)
+        if not self.keep:
+            made.pop("bindings", None)
+        made.pop("unit", None)
+        made["id"] = f"{record['id']}{suffix}"
+        if suffix:
+            made["of"] = record["id"]
+        made["vector"] = outcome.vectors[i]
+        if self.explain:
+            made["explain"] = explained(chosen.step, columns, outcome, i, fallback=chosen is self.fallback)
+        add_step(made, f"compose {chosen.step} norm={outcome.norms[i]:.4f}")
+        self.composed += 1
+        return made
+
+
+_PRESETS: dict[str, Method] = {}
+
+
+def _preset(name: str) -> Method:
+    """A preset with its defaults, the same object each time."""
+    if name not in _PRESETS:
+        _PRESETS[name] = method(name)
+    return _PRESETS[name]
+
+
+def _where(record: Record) -> str:
+    return str(record.place or shown(record["id"]))
+
+
+def columns_of(records: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, Column]:
+    """The named vectors of records as columns. Raises `WrongShapeError` where a name has vectors of several d."""
+    columns = {}
+    for name in names:
+        values = [np.asarray(record["bindings"][name]) for record in records]
+        dims = {value.shape[-1] for value in values}
+        if len(dims) > 1:
+            raise WrongShapeError(f"{name} has vectors of {' and '.join(map(str, sorted(dims)))} numbers")
+        if all(value.ndim == 1 for value in values):
+            columns[name] = Column(np.stack(values))
+        else:
+            rows = [np.atleast_2d(value) for value in values]
+            columns[name] = Column(np.concatenate(rows), np.array([len(one) for one in rows]))
+    return columns
