@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mmr.cli import options
+from mmr.cli import calibrate, options
 from mmr.cli.methods import Methods, sentence
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
@@ -15,6 +15,8 @@ from mmr.normalize.table import MANY, METHODS, Param, Row
 
 def _made(name: str) -> click.Command:
     """The subcommand of a method: its options come from its row."""
+    if name == "calibrate":
+        return calibrate.command
     row = next(row for row in METHODS if row.name == name)
 
     def command(report: Report, **given: Any) -> None:
@@ -64,7 +66,10 @@ def _help(row: Row) -> str:
     )
 
 
-@click.group("fit", cls=Methods, methods=[(row.name, row.summary) for row in METHODS], made=_made)
+_METHODS = [*((row.name, row.summary) for row in METHODS), ("calibrate", calibrate.SUMMARY)]
+
+
+@click.group("fit", cls=Methods, methods=_METHODS, made=_made)
 def command() -> None:
     """Learn from a bank of queries which items of an index come up too often.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import options
+from mmr.cli import applied, options
 from mmr.cli.hits import write_hits
 from mmr.cli.methods import Methods, sentence
 from mmr.cli.report import Report
@@ -64,15 +64,29 @@ def command() -> None:
 @click.option("--alpha", type=click.FloatRange(0, 4), metavar="X", help="Another alpha than the fitted one; "
               "nnn and gc have one.")  # fmt: skip
 @click.option("-k", "top", type=click.IntRange(min=1), metavar="N", help="Hits per query.  [default: all]")
-@click.option("--force", is_flag=True, help="Go on with queries that are in the bank or of another kind.")
+@options.min_prob
+@click.option("--force", is_flag=True, help="Go on with queries that are in the bank or of another kind, or "
+              "whose scores were made in another way.")  # fmt: skip
 @_format
 @options.vector_format
 @options.output
 @options.reports("normalize")
 def _apply(
     report: Report, state: str, files: tuple[str, ...], index: str | None, alpha: float | None,
-    top: int | None, force: bool, format_: str | None, vector_format: str, output: str,
+    top: int | None, min_prob: float | None, force: bool, format_: str | None, vector_format: str,
+    output: str,
 ) -> None:  # fmt: skip
+    from mmr.normalize.archive import kind_of
+
+    kind = kind_of(state)
+    if kind != "correction":
+        given = {"--index": index is not None, "--alpha": alpha is not None}
+        applied.refuse(kind, state, [name for name, is_given in given.items() if is_given])
+        records = applied.records_of(kind, state, _read(files, report), report, top, min_prob, force)
+        write_hits(records, format_, output, vector_format)
+        return
+    if min_prob is not None:
+        raise click.UsageError("--min-prob is for a file of `mmr fit calibrate`.")
     from mmr.normalize.apply import Correction, turned
     from mmr.normalize.state import read_state
 

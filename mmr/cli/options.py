@@ -69,6 +69,9 @@ vector_format = click.option(
 )  # fmt: skip
 top = click.option("-k", "top", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
                    help="Hits per query.")  # fmt: skip
+min_prob = click.option("--min-prob", type=click.FloatRange(0, 1), metavar="P",
+                        help="Write chances of relevance as scores, and drop hits below P; needs a file of "
+                        "`mmr fit calibrate`.")  # fmt: skip
 queries_from = click.option("--from", "queries_from", metavar="FILE",
                             help="Queries: JSONL, TSV with a header, or NPY; `-` is stdin.")  # fmt: skip
 model = click.option("--model", metavar="SPEC", help="The encoder, a spec or a short name (`mmr embed "

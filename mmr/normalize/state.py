@@ -109,6 +109,8 @@ def read_state(path: str) -> State:
 
 
 def _state(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> State:
+    if "kind" in about:
+        raise Damaged(f"it holds {shown(str(about['kind']))}, and this needs a correction of scores")
     row, _ = method(str(about["method"]))
     params = {str(name): float(value) for name, value in about["params"].items()}
     dim, model, ids = about["dim"], about["model"], archive.value_of(arrays, IDS, list)

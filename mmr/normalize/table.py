@@ -74,6 +74,22 @@ class ScaleRow(NamedTuple):
     stream: bool = False
 
 
+class CalibrationRow(NamedTuple):
+    """One map from scores to chances of relevance, which `fit calibrate` learns from judged hits.
+
+    fits, loads  where the function that learns it is, and the one that applies it
+    query        it looks at the query's vector
+    """
+
+    name: str
+    summary: str
+    fits: str
+    loads: str
+    note: str
+    source: str
+    query: bool = False
+
+
 ALPHA = Param("alpha", 0.5, "How much of the mean is taken off", 0, 4, knob=True)
 NEIGHBOURS = Param(
     "neighbours", 10, "Nearest bank queries of an item that are looked at", 1, MANY, whole=True
@@ -136,22 +152,48 @@ SCALES: tuple[ScaleRow, ...] = (
 )  # fmt: skip
 
 
+CHANCES = f"{HERE}.chances"
+
+CALIBRATIONS: tuple[CalibrationRow, ...] = (
+    CalibrationRow("platt", "one sigmoid of the score", f"{CHANCES}:fit_platt", f"{CHANCES}:platt",
+                   "The default: a few dozen relevant hits do", "Platt 1999; Lin, Lin and Weng 2007"),
+    CalibrationRow("isotonic", "the rising line that fits best", f"{CHANCES}:fit_isotonic",
+                   f"{CHANCES}:isotonic", "Any shape, for which it wants hundreds of relevant hits; "
+                   "hits that it cannot tell apart keep the order that they had",
+                   "Zadrozny and Elkan 2002"),
+    CalibrationRow("query", "a map a query, predicted from the query's vector", f"{CHANCES}:fit_query",
+                   f"{CHANCES}:query_map", "For one bound over queries of many kinds; wants hundreds of "
+                   "judged queries. Scores must be cosines",
+                   "Rossi et al. 2024, Relevance Filtering for Embedding-based Retrieval", query=True),
+)  # fmt: skip
+
+
+def calibration_row(name: str) -> CalibrationRow:
+    """Return the row of a calibration. Raises `UsageError` for a name that the table lacks."""
+    row = next((row for row in CALIBRATIONS if row.name == name), None)
+    if row is None:
+        known = ", ".join(row.name for row in CALIBRATIONS)
+        raise UsageError(f"no calibration is called {shown(name)!r}", f"There are: {known}.")
+    return row
+
+
 def method(name: str) -> tuple[Row, Method]:
     """Return a method's row and the method. Raises `UsageError` for a name that the table lacks."""
     row = next((row for row in METHODS if row.name == name), None)
     if row is None:
         known = ", ".join(row.name for row in METHODS)
         raise UsageError(f"no fitted method is called {shown(name)!r}", f"There are: {known}.")
-    return row, _loaded(row.loads)()
+    return row, loaded(row.loads)()
 
 
 def scale(row: ScaleRow) -> Scale:
     """Import the function of a scale."""
-    found: Scale = _loaded(row.loads)
+    found: Scale = loaded(row.loads)
     return found
 
 
-def _loaded(dotted: str) -> Any:
+def loaded(dotted: str) -> Any:
+    """Import what a dotted name, "module:attribute", stands for."""
     module, _, attribute = dotted.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
