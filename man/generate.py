@@ -43,9 +43,9 @@ VARIABLES = (
     Variable("MMR_DEBUG", EVERYWHERE, "Set to anything: show the traceback of an error, as "
              "`mmr --debug` does."),
     Variable("NO_COLOR", EVERYWHERE, "Set to anything: no colours."),
-    Variable("FORCE_COLOR", ("", "query", "normalize", "show"), "Set to anything but `0`: colours in "
-             "tables, also where the output is no terminal. `NO_COLOR` wins."),
-    Variable("COLUMNS", ("", "query", "normalize", "show"), "The width of tables. Default: the "
+    Variable("FORCE_COLOR", ("", "query", "rerank", "normalize", "show"), "Set to anything but `0`: colours "
+             "in tables, also where the output is no terminal. `NO_COLOR` wins."),
+    Variable("COLUMNS", ("", "query", "rerank", "normalize", "show"), "The width of tables. Default: the "
              "terminal's; without a terminal nothing is cut."),
     Variable("OPENBLAS_NUM_THREADS", ("", "embed", "query", "compose", "normalize", "fit"), "Threads for "
              "arithmetic, as are `OMP_NUM_THREADS` and `MKL_NUM_THREADS`. `mmr` sets each to 1 where it is "
@@ -132,6 +132,29 @@ def presets() -> str:
     return "\n".join(out)
 
 
+def reranks() -> str:
+    """The methods of mmr-rerank(1) as prose, from their table."""
+    from mmr.rerank.table import METHODS
+
+    out = []
+    for row in METHODS:
+        params = "".join(f" `{p.option}`: {p.note}{_default(p.default)}." for p in row.params)
+        source = f" ({row.source})" if row.source else ""
+        out.append(f"`{row.name}`\n: {sentence(row.summary)}{params} {row.safe}.{source}\n")
+    return "\n".join(out)
+
+
+def _default(value: object) -> str:
+    """A default in brackets, where a parameter has one that says something."""
+    return (
+        ""
+        if value in (None, False, "", ())
+        else f" ({value:g})"
+        if isinstance(value, float)
+        else f" ({value})"
+    )
+
+
 def scales() -> str:
     """The scales of mmr-normalize(1) as prose, from their table."""
     from mmr.normalize.table import SCALES
@@ -208,8 +231,8 @@ def read_prose(title: str, section: int) -> dict[str, str]:
 
     values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
               "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
-              "{corrections}": corrections(), "{scales}": scales(), "{corrected}": corrected(),
-              "{presets}": presets()}  # fmt: skip
+              "{corrections}": corrections(), "{scales}": scales(), "{reranks}": reranks(),
+              "{corrected}": corrected(), "{presets}": presets()}  # fmt: skip
     for name, value in values.items():
         text = text.replace(name, value)
     return roff.sections(text)
