@@ -10,6 +10,47 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 
 
+CHUNK = 16  # columns of which only the largest is looked at first
+SLACK = 1e-5  # more than a product of unit vectors in float32 can be off
+FEW = 50  # so many rescored products cost as much as one row of float64 instead of float32
+HELD = 1 << 12  # products that are rescored at a time
+
+
+def top_products(rows: Array, bank: Array, k: int) -> Array:
+    """The k largest inner products of each row with the bank, descending.
+
+    rows     (n, d) of about unit length, as the bank (m, d); k is taken as m where it is larger
+    returns  (n, k) float64
+
+    Each is a sum in float64, so that it does not depend on the other rows. Where k is small beside m the
+    products are taken in float32, and those that may be among the k largest are taken again.
+    """
+    n, m = len(rows), len(bank)
+    k = min(k, m)
+    if k * FEW > m or not n:
+        return _largest(rows.astype(np.float64) @ bank.astype(np.float64).T, k)
+    rough = rows.astype(np.float32) @ bank.astype(np.float32).T
+    even = m - m % CHUNK
+    most = rough[:, :even].reshape(n, -1, CHUNK).max(axis=2)
+    bound = np.partition(most, most.shape[1] - k, axis=1)[:, most.shape[1] - k] - np.float32(SLACK)
+    row, column = np.divmod(np.flatnonzero(rough >= bound[:, None]), m)
+    exact = np.empty(len(row))
+    for start in range(0, len(row), HELD):
+        part = slice(start, start + HELD)
+        exact[part] = np.einsum("ij,ij->i", rows[row[part]].astype(np.float64), bank[column[part]])
+    counts = np.bincount(row, minlength=n)
+    table = np.full((n, counts.max()), -np.inf)
+    table[row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = exact
+    return _largest(table, k)
+
+
+def _largest(scores: Array, k: int) -> Array:
+    m = scores.shape[1]
+    best = np.partition(scores, m - k, axis=1)[:, m - k :] if k < m else scores
+    found: Array = np.sort(best, axis=1)[:, ::-1]
+    return found
+
+
 def top_mean(scores: Array, k: int) -> Array:
     """Mean of the k largest of each row of (n, m); k is taken as m where it is larger. Returns (n,) float64.
 

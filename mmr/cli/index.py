@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import options, status, towers
+from mmr.cli import corrections, options, status, towers
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import BadItem, MissingInputError, shown
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmr.stream.records import Record
 
 MAX_DELETE = 0.5
+WRITES = ("delete", "rebuild", "convert", "correct", "no-correct", "compact", "export-tower")
 
 
 @click.command("index")
@@ -51,6 +52,9 @@ MAX_DELETE = 0.5
               "other parameters: pq, hnsw:m=16.")  # fmt: skip
 @click.option("--tune-with", metavar="FILE", help="With --convert or --rebuild: queries with vectors that "
               "stand for those to come; recall is measured with them too.")  # fmt: skip
+@click.option("--correct", "fitted", metavar="FILE", help="Hold what `mmr fit` learned, so that every "
+              "later query and upsert is corrected.")  # fmt: skip
+@click.option("--no-correct", "do_uncorrect", is_flag=True, help="Take the correction out again.")
 @click.option("--compact", "do_compact", is_flag=True, help="Merge all into one segment without dead rows.")
 @click.option("--export-tower", "tower", type=click.Choice(["fp32", "int8"]), metavar="TYPE",
               help="Put the model's text tower beside the vectors, fp32 or int8, so that queries with words "
@@ -65,7 +69,8 @@ def command(
     report: Report, index: str, files: tuple[str, ...], kind: str | None, model: str | None, do_delete: bool,
     do_sync: bool, dry_run: bool, max_delete: float | None, do_info: bool, format_: str | None, do_list: bool,
     names: tuple[str, ...], do_check: bool, do_rebuild: bool, converted: str | None, tune_with: str | None,
-    do_compact: bool, tower: str | None, do_dump: bool, wait: float, vector_format: str, output: str,
+    fitted: str | None, do_uncorrect: bool, do_compact: bool, tower: str | None, do_dump: bool, wait: float,
+    vector_format: str, output: str,
 ) -> int | None:  # fmt: skip
     """Put vectors into an index, and look after it.
 
@@ -81,7 +86,8 @@ def command(
     """
     verbs = {"delete": do_delete, "sync": do_sync, "info": do_info, "list": do_list, "get": bool(names),
              "check": do_check, "rebuild": do_rebuild,
-             "convert": converted is not None, "compact": do_compact,
+             "convert": converted is not None, "correct": fitted is not None, "no-correct": do_uncorrect,
+             "compact": do_compact,
              "export-tower": tower is not None, "dump": do_dump}  # fmt: skip
     given = [name for name, wanted in verbs.items() if wanted]
     if len(given) > 1:
@@ -100,6 +106,10 @@ def command(
         return _check(index, report)
     elif verb in ("rebuild", "convert"):
         _rebuild(index, kind if converted is None else converted, tune_with, model, wait, report)
+    elif fitted is not None:
+        corrections.correct(index, fitted, wait, report)
+    elif verb == "no-correct":
+        corrections.uncorrect(index, wait, report)
     elif verb == "compact":
         _compact(index, wait, report)
     elif tower is not None:
@@ -129,8 +139,7 @@ def _check_together(
         "--dry-run": dry_run and not (upserts or verb == "delete"),
         "--max-delete": max_delete is not None and verb != "sync",
         "--format": format_ is not None and verb != "info",
-        "--wait": wait > 0
-        and not (upserts or verb in ("delete", "rebuild", "convert", "compact", "export-tower")),
+        "--wait": wait > 0 and not (upserts or verb in WRITES),
         "--output": output != "-" and not writes_records,
         "--vector-format": vector_format != "list" and not writes_records,
     }
@@ -154,7 +163,8 @@ def _take(
     with report.progress("items") as advance:
         if max_delete is None:
             counts = upsert(index, read_records(sources, reject=report), reject=report, model=declared,
-                            kind=kind, wait=wait, dry_run=dry_run, tick=advance)  # fmt: skip
+                            kind=kind, wait=wait, dry_run=dry_run, tick=advance,
+                            corrector=corrections.corrector)  # fmt: skip
         else:
             from mmr.index.sync import sync
 
@@ -163,7 +173,8 @@ def _take(
 
             going = click.echo if dry_run else None
             counts = sync(index, read, reject=report, model=declared, kind=kind, wait=wait,
-                          dry_run=dry_run, max_delete=max_delete, going=going, tick=advance)  # fmt: skip
+                          dry_run=dry_run, max_delete=max_delete, going=going, tick=advance,
+                          corrector=corrections.corrector)  # fmt: skip
     if not dry_run:
         if catalogue.exists(Path(index)):
             towers.take(index, report)
@@ -221,7 +232,8 @@ def _rebuild(
     queries: Iterable[Record] = ()
     if tune_with is not None:
         queries, model = read_records((tune_with,), reject=report), full_name(model, _known(index))
-    meta = rebuild(index, kind=kind, wait=wait, queries=queries, reject=report, model=model)
+    meta = rebuild(index, kind=kind, wait=wait, queries=queries, reject=report, model=model,
+                   corrector=corrections.corrector)  # fmt: skip
     params = ",".join(f"{name}={value}" for name, value in meta.params.items())
     report.note(f"{shown(index)} is of the kind {meta.kind}:{params}, {meta.count:,} items.")
     with open_index(index) as opened:

@@ -25,6 +25,7 @@ from mmr.stream.records import check_model
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mmr.index.catalogue import Meta
     from mmr.index.changer import Changer
     from mmr.index.segments import Written
     from mmr.stream.records import Record
@@ -82,15 +83,8 @@ def correct(
     from mmr.index.recall import measure
 
     with writer(path, wait, corrector) as changer, translated(changer.path):
-        meta = changer.meta
-        assert meta is not None
-        check_model(meta.model, correction.model, expected_by=changer.path.name, found_by="the correction",
-                    fix="Fit to this index.")  # fmt: skip
-        if correction.dim != meta.dim:
-            raise BadDataError(
-                f"the correction is of {correction.dim} dimensions, and {shown(changer.path.name)} has "
-                f"{meta.dim}", "Fit to this index.",
-            )  # fmt: skip
+        assert changer.meta is not None
+        check_fits(changer.path.name, changer.meta, correction, "the correction")
         kept = write_structure(changer.path, KEY, "npz", write)
         try:
             numbers = corrector(changer.path / kept.name)
@@ -102,7 +96,17 @@ def correct(
             (changer.path / kept.name).unlink(missing_ok=True)
             raise
         measure(changer)
-        return meta.count
+        return changer.meta.count
+
+
+def check_fits(index: str, meta: Meta, correction: Correction, name: str) -> None:
+    """Raise `BadDataError` where a correction, called `name`, is of another model or length than an index."""
+    check_model(meta.model, correction.model, expected_by=index, found_by=name, fix="Fit to this index.")
+    if correction.dim != meta.dim:
+        raise BadDataError(
+            f"{shown(name)} is of {correction.dim} dimensions, and {shown(index)} has {meta.dim}",
+            "Fit to this index.",
+        )
 
 
 def uncorrect(path: str | os.PathLike[str], *, wait: float = 0.0) -> bool:

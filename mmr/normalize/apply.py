@@ -13,7 +13,7 @@ from mmr.arrays.affine import Affine
 from mmr.errors import BadDataError, BadItem, Reject, UsageError, shown
 from mmr.normalize.bank import SAME, key, modality
 from mmr.normalize.gc import moved
-from mmr.normalize.method import Banks, described
+from mmr.normalize.method import described
 from mmr.normalize.state import State
 from mmr.normalize.table import METHODS, SCALES, checked, method
 from mmr.stream.order import ranked
@@ -64,9 +64,6 @@ class Correction:
         self._columns = dict(state.columns)
         self._places = {name: place for place, name in enumerate(state.ids)}
         if vectors_of is not None:
-            items = state.banks.gallery
-            self._banks = Banks(state.banks.queries.astype(np.float64),
-                                None if items is None else items.astype(np.float64))  # fmt: skip
             self._columns, self._places = {column: np.empty(0) for column in state.columns}, {}
         self.all: Affine | None = None
         if vectors_of is None:
@@ -95,10 +92,7 @@ class Correction:
                     reject(item)
 
     def _meet(self, batch: Sequence[Record]) -> None:
-        """Compute the numbers of items that were not seen before.
-
-        In float64, so that they do not depend on the other items of the batch once rounded to float32.
-        """
+        """Compute the numbers of items that were not seen before."""
         if self._vectors_of is None:
             return
         names = [hit["id"] for record in batch for hit in record.get("hits", ())]
@@ -106,8 +100,8 @@ class Correction:
         if not new:
             return
         state = self.state
-        vectors = self._vectors_of(new).astype(np.float64)
-        found = described(self._method, [vectors], self._banks, state.learned, state.params)
+        vectors = self._vectors_of(new)
+        found = described(self._method, [vectors], state.banks, state.learned, state.params)
         self._places.update(zip(new, range(len(self._places), len(self._places) + len(new)), strict=True))
         for column, values in found.items():
             self._columns[column] = np.concatenate([self._columns[column], values])

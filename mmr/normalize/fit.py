@@ -53,9 +53,7 @@ def fit(
     for one in (bank, *([items] if items is not None else [])):
         _belongs(one, gallery)
     if not force:
-        _apart(bank, gallery, "The bank is to be like the queries, and not the gallery itself")
-        if items is not None:
-            _far(items, gallery)
+        apart(bank, items, gallery)
     banks = Banks(bank.rows, None if items is None else items.rows)
     learned = fitter.learn(gallery.blocks, banks, params)
     columns = described(fitter, _told(gallery.blocks(), advance), banks, learned, params)
@@ -67,6 +65,13 @@ def fit(
         )
     return State(row, params, bank.model or gallery.model, gallery.dim, list(gallery.ids), columns,
                  dict(learned), bank, items, gallery.name)  # fmt: skip
+
+
+def apart(bank: Bank, items: Bank | None, gallery: Gallery) -> None:
+    """Raise `BadDataError` where a bank shares vectors with the gallery that it is to correct."""
+    _apart(bank, gallery, "The bank is to be like the queries, and not the gallery itself")
+    if items is not None:
+        _far(items, gallery)
 
 
 def _told(blocks: Iterable[Array], advance: Advance | None) -> Iterator[Array]:

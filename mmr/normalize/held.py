@@ -11,7 +11,7 @@ import numpy as np
 
 from mmr.arrays.affine import Affine
 from mmr.errors import UsageError
-from mmr.normalize.method import Array, Banks, described
+from mmr.normalize.method import Array, described
 from mmr.normalize.state import State, read_state
 from mmr.normalize.table import method
 
@@ -27,15 +27,9 @@ def kept(state: State) -> State:
 
 
 def numbers_of(state: State, vectors: Array) -> Affine:
-    """The scale and shift (n,) of items with `vectors` (n, d), in float64.
-
-    They depend on nothing but the vector and what was learned, whatever else is in the block.
-    """
+    """The scale and shift (n,) of items with `vectors` (n, d): float64, and of nothing but each vector."""
     _, fitter = method(state.row.name)
-    banks = state.banks
-    wide = Banks(banks.queries.astype(np.float64),
-                 None if banks.gallery is None else banks.gallery.astype(np.float64))  # fmt: skip
-    columns = described(fitter, [vectors.astype(np.float64)], wide, state.learned, state.params)
+    columns = described(fitter, [vectors], state.banks, state.learned, state.params)
     found = fitter.affine(columns, state.params) if columns else Affine(np.empty(0), np.empty(0))
     assert found is not None
     return found

@@ -74,7 +74,14 @@ def cut(blocks: Iterable[Array], width: int) -> Iterator[Array]:
 def described(
     method: Method, blocks: Iterable[Array], banks: Banks, learned: Learned, params: Params
 ) -> dict[str, Array]:
-    """Describe items block by block, in memory for `CELLS` scores at a time and the columns."""
-    parts = [method.describe(block, banks, learned, params) for block in cut(blocks, banks.size)]
+    """Describe items block by block, in memory for `CELLS` scores at a time and the columns.
+
+    In float64, so that the numbers of an item do not depend on the other items of its block once scores are
+    rounded to float32.
+    """
+    wide = Banks(*(None if rows is None else rows.astype(np.float64) for rows in banks))  # type: ignore[arg-type]
+    parts = [
+        method.describe(block.astype(np.float64), wide, learned, params) for block in cut(blocks, banks.size)
+    ]
     names = parts[0] if parts else ()
     return {name: np.concatenate([part[name] for part in parts]) for name in names}

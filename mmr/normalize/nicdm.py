@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmr.arrays.affine import Affine
-from mmr.arrays.reduce import top_mean
+from mmr.arrays.reduce import top_products
 from mmr.normalize.method import Array, Banks, Columns, Learned, Method, Params
 
 LEAST = 1e-6  # the smallest neighbourhood: an item that has the same vector as its bank queries
@@ -20,9 +20,8 @@ class Nicdm(Method):
 
     def describe(self, vectors: Array, banks: Banks, learned: Learned, params: Params) -> Columns:
         """The mean distance."""
-        scores = vectors @ banks.queries.T
-        distance = np.sqrt(np.maximum(2 - 2 * scores, 0))
-        return {"mean": np.maximum(-top_mean(-distance, int(params["neighbours"])), LEAST)}
+        scores = top_products(vectors, banks.queries, int(params["neighbours"]))
+        return {"mean": np.maximum(np.sqrt(np.maximum(2 - 2 * scores, 0)).mean(axis=1), LEAST)}
 
     def affine(self, columns: Columns, params: Params) -> Affine:
         """Scale 1 / mean."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mmr.arrays.affine import Affine
-from mmr.arrays.reduce import top_mean
+from mmr.arrays.reduce import top_products
 from mmr.normalize.method import Array, Banks, Columns, Learned, Method, Params
 
 
@@ -16,7 +16,7 @@ class Nnn(Method):
 
     def describe(self, vectors: Array, banks: Banks, learned: Learned, params: Params) -> Columns:
         """The mean of the largest cosines."""
-        return {"mean": top_mean(vectors @ banks.queries.T, int(params["neighbours"]))}
+        return {"mean": top_products(vectors, banks.queries, int(params["neighbours"])).mean(axis=1)}
 
     def affine(self, columns: Columns, params: Params) -> Affine:
         """Scale 1."""

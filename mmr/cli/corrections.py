@@ -1,0 +1,63 @@
+"""`mmr index --correct`: what `mmr fit` learned goes into an index, and out of it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mmr.errors import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mmr.cli.report import Report
+    from mmr.index import Index
+    from mmr.normalize.state import State
+
+
+def correct(index: str, fitted: str, wait: float, report: Report) -> None:
+    """Put a fitted file into an index."""
+    from mmr.index import open_index
+    from mmr.index.corrected import Correction, check_fits, correct
+    from mmr.normalize.held import corrector, kept
+    from mmr.normalize.state import read_state, write_state
+
+    state = read_state(fitted)
+    held = kept(state)
+    about = Correction(state.step, state.bank.modality, state.model, state.dim, facts(state))
+    with open_index(index) as opened:
+        check_fits(opened.path.name, opened.meta, about, fitted)
+        _check_apart(opened, state)
+    count = correct(index, about, lambda path: write_state(str(path), held), corrector, wait=wait)
+    report.note(f"{shown(index)}: {count:,} items are corrected by {state.step.removeprefix('normalize ')}.")
+
+
+def uncorrect(index: str, wait: float, report: Report) -> None:
+    """Take the correction out of an index."""
+    from mmr.index.corrected import uncorrect
+
+    there = uncorrect(index, wait=wait)
+    report.note(f"{shown(index)} {'scores as it did before' if there else 'holds no correction'}.")
+
+
+def corrector(path: Path) -> Callable[..., Any]:
+    """What gives new rows of a corrected index their numbers, from the fitted file that it keeps."""
+    from mmr.normalize.held import corrector
+
+    return corrector(path)
+
+
+def facts(state: State) -> dict[str, str | float]:
+    """What `--info` says of a correction."""
+    banks = {"bank": state.bank.source, **({} if state.items is None else {"items": state.items.source})}
+    return {"method": state.row.name, **state.params, **banks}
+
+
+def _check_apart(index: Index, state: State) -> None:
+    """Raise `BadDataError` where a bank holds items of this index that the fit did not look at."""
+    from mmr.cli.stored import gallery_of
+    from mmr.normalize.fit import apart
+
+    gallery = gallery_of(index)
+    if not set(gallery.ids) <= set(state.ids):
+        apart(state.bank, state.items, gallery)
