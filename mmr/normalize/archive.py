@@ -79,6 +79,20 @@ def there(path: str) -> None:
         raise MissingInputError(f"{shown(path)} is not there", "`mmr fit METHOD ... -o FILE` writes one.")
 
 
+def kind_of(path: str) -> str:
+    """What a fitted file holds: "correction", "calibration" or "vectors"; only its first words are read.
+
+    Raises `MissingInputError` where there is none, `BadDataError` for another file.
+    """
+    there(path)
+    with reading(path), zipfile.ZipFile(path) as archive:
+        entry = archive.getinfo(f"{ABOUT}.npy")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > Path(path).stat().st_size:
+            raise Damaged("it is compressed")
+        about = value_of({ABOUT: _array(archive.read(entry), ABOUT)}, ABOUT, dict)
+        return str(about.get("kind", "correction"))
+
+
 def unpack(file: str | BinaryIO, size: int) -> Arrays:
     """All arrays of a file of `size` bytes, each as large as its header promises.
 
