@@ -36,12 +36,12 @@ _mmr() {
     "embed --threads") compopt +o default 2>/dev/null; return ;;
     "embed --errors") return ;;
     "embed --progress") words="auto plain none" ;;
-    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary ivfflat ivfpq" ;;
+    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq" ;;
     "index --model") words="builtin clip clip-large siglip mobileclip" ;;
     "index --max-delete") compopt +o default 2>/dev/null; return ;;
     "index --format") words="table json" ;;
     "index --get") compopt +o default 2>/dev/null; return ;;
-    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary ivfflat ivfpq" ;;
+    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq" ;;
     "index --tune-with") return ;;
     "index --correct") return ;;
     "index --export-tower") words="fp32 int8" ;;
@@ -54,6 +54,8 @@ _mmr() {
     "query --from") return ;;
     "query -k") compopt +o default 2>/dev/null; return ;;
     "query --min-score") compopt +o default 2>/dev/null; return ;;
+    "query --min-prob") compopt +o default 2>/dev/null; return ;;
+    "query --calibrate") return ;;
     "query --where") compopt +o default 2>/dev/null; return ;;
     "query --refine") compopt +o default 2>/dev/null; return ;;
     "query --fields") compopt +o default 2>/dev/null; return ;;
@@ -204,7 +206,7 @@ _mmr() {
       "") words="--verbose --version --debug -h --help" ;;
       "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --max-pixels --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --tune-with --correct --no-correct --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
-      "query") words="--image --from --all-items -k --min-score --where --exclude-self --exact --refine --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
+      "query") words="--image --from --all-items -k --min-score --min-prob --calibrate --where --exclude-self --exact --refine --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "compose") words="-h --help --from --image --ref-id --text --caption --edited --not --bind --index --set --sweep --fallback --on-zero --raw --exclude-reference --no-exclude-reference --keep-bindings --explain --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress --a --at --ai --b --g --m" ;;
       "rerank") words="-h --help --beta --index -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --depth --alpha --gamma --neighbours --seeds --blend --lambda --history --weight --share --method --min --max --min-score --first --z --ratio --mass --temperature --slope --offset --min-prob" ;;
       "normalize") words="-h --help --index --alpha -k --min-prob --force --vector-format -o --output --errors --strict -q --quiet --progress --format --scope" ;;

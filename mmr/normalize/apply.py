@@ -167,7 +167,7 @@ class Correction:
         if not hits:
             self.queries, self.certain = self.queries + 1, self.certain + 1
             return
-        scores = np.array([hit["score"] for hit in hits], np.float64)
+        scores = np.array([hit["score"] for hit in hits], np.float32).astype(np.float64)
         worst = scores[np.abs(scores).argmax()]
         if abs(worst) > 1 + SLACK and record.get("unit", True):
             raise BadItem(where, f"the score {worst:g} is no cosine", "divide logits by their scale",
