@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import options, towers
+from mmr.cli import chances, options, towers
 from mmr.cli.hits import on_terminal, write_hits
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--all-items", is_flag=True, help="Every item of the index asks for its neighbours.")
 @options.top
 @click.option("--min-score", type=float, metavar="S", help="Drop hits below S (cosine, -1 to 1).")
+@options.min_prob
+@click.option("--calibrate", "fitted", metavar="FILE", help="With --min-prob: what `mmr fit calibrate` "
+              "learned.  [default: what the index holds]")  # fmt: skip
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Only items with that stored value.")
 @click.option("--exclude-self", is_flag=True, help="Leave out the item that the query is.")
 @click.option("--exact", is_flag=True, help="Compare every vector; ignore graphs, lists and codes.")
@@ -47,7 +50,8 @@ if TYPE_CHECKING:
 @options.reports("query")
 def command(
     report: Report, index: str, words: tuple[str, ...], images: tuple[str, ...], queries_from: str | None,
-    all_items: bool, top: int, min_score: float | None, where: tuple[str, ...], exclude_self: bool,
+    all_items: bool, top: int, min_score: float | None, min_prob: float | None, fitted: str | None,
+    where: tuple[str, ...], exclude_self: bool,
     exact: bool, refine: int | None, fields: str | None, with_vectors: bool, format_: str | None,
     vector_format: str, output: str, model: str | None, templates: tuple[str, ...], device: str,
     precision: str, threads: int | None,
@@ -62,7 +66,9 @@ def command(
       mmr query pics.mmr --image pics/apple.png | jq -r '.hits[].id'
       mmr embed --text "a cat" --text "a dog" | mmr query pics.mmr --format trec
       mmr query pics.mmr --all-items --exclude-self -k 1 --min-score 0.98
+      mmr query pics.mmr "a red apple" --calibrate cal.npz --min-prob .5
     """
+    chances.check_asked(min_prob, fitted)
     sources = [bool(words or images), queries_from is not None, all_items]
     if sum(sources) > 1:
         raise click.UsageError("ask in one way: TEXT and --image, --from FILE, or --all-items.")
@@ -91,9 +97,10 @@ def command(
             queries = _typed(words, images)
         answers = answer(opened, queries, embed, wanted, reject=report, pinned=all_items,
                          model=full_name(model, opened.meta.model))  # fmt: skip
+        answers = chances.chances(opened, answers, min_prob, fitted, report)
         if not (words or images or on_terminal(output)):
             answers = _advancing(answers, report)
-        write_hits(_counted(answers, wanted.min_score, report), format_, output, vector_format)
+        write_hits(_counted(answers, min_score, min_prob, report), format_, output, vector_format)
         embed.keep_tower()
 
 
@@ -193,12 +200,15 @@ def _load(index: Index, model: str | None, device: str, precision: str, threads:
     return encoder
 
 
-def _counted(answers: Iterable[Record], min_score: float | None, report: Report) -> Iterator[Record]:
+def _counted(
+    answers: Iterable[Record], min_score: float | None, min_prob: float | None, report: Report
+) -> Iterator[Record]:
     """Pass the answers on and say at the end how many have no hit."""
     empty = 0
     for record in answers:
         empty += not record["hits"]
         yield record
     if empty:
-        bound = "" if min_score is None else f" at or above {min_score:g}"
+        least = min_score if min_prob is None else min_prob
+        bound = "" if least is None else f" at or above {least:g}"
         report.note(f"{empty:,} {'query' if empty == 1 else 'queries'} without a hit{bound}.")

@@ -107,7 +107,7 @@ class _Held:
         if any(hit.get("score") is None for hit in hits):
             raise BadDataError(f"{where}: a hit has no score", "`mmr query` writes scores.")
         _same_kind(record, where)
-        model = _plain(record.get("model"))
+        model = plain_model(record.get("model"))
         check_model(self.model, model, expected_by="the hits before", found_by=where,
                     fix="A calibration is for the scores of one model.")  # fmt: skip
         self.model = self.model or model
@@ -175,7 +175,7 @@ def _said(steps: tuple[str, ...]) -> str:
     return shown("; ".join(steps)) if steps else "none"
 
 
-def _plain(model: str | None) -> str | None:
+def plain_model(model: str | None) -> str | None:
     """The model's name; an int8 text tower's vectors are near enough to the model's own for this."""
     return None if model is None else model.removesuffix(INT8)
 
@@ -295,7 +295,7 @@ class Calibrated:
     def _allowed(self, record: Record, where: str) -> None:
         """Raise `BadDataError` for scores that this calibration was not made for."""
         _same_kind(record, where)
-        check_model(_plain(self.calibration.model), _plain(record.get("model")), expected_by=self._name,
+        check_model(plain_model(self.calibration.model), plain_model(record.get("model")), expected_by=self._name,
                     found_by=where, fix="Fit with hits of the model of the queries.")  # fmt: skip
         steps = steps_of(record)
         if "via" in record and steps != self.calibration.steps and not self.force:
