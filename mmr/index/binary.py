@@ -11,7 +11,7 @@ import numpy as np
 
 from mmr.arrays import binary
 from mmr.errors import UsageError
-from mmr.index.coded import ADD_ROWS, SAMPLES, Coded, damaged
+from mmr.index.coded import ADD_ROWS, SAMPLES, Coded, damaged, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class Binary(Coded):
         bounds = binary.thresholds(vectors, projection)
         asked = bounds if queries is None else binary.thresholds(queries, projection)
         with open(file, "wb") as out:
-            _write_head(out, projection, bounds, asked)
+            write_arrays(out, _head(projection), bounds, asked)
 
     def write(self, vectors: NDArray[np.floating], params: Params, file: Path, trained: Path | None) -> None:
         """Write projection, bounds and the codes of (n, d) vectors."""
@@ -77,7 +77,7 @@ class Binary(Coded):
         with open(trained, "rb") as source:
             projection, bounds, asked = _read_head(source, trained)
         with open(file, "wb") as out:
-            _write_head(out, projection, bounds, asked)
+            write_arrays(out, _head(projection), bounds, asked)
             for start in range(0, len(vectors), ADD_ROWS):
                 block = vectors[start : start + ADD_ROWS]
                 out.write(binary.packed(block, projection, bounds).tobytes())
@@ -105,18 +105,13 @@ class Binary(Coded):
         return Codes(projection, bounds, asked, codes)
 
 
-def _write_head(out: BinaryIO, projection: NDArray[np.float32] | None, *bounds: NDArray[np.float32]) -> None:
-    none = np.empty((0, 0), np.float32)
-    for array in (none if projection is None else projection, *bounds):
-        np.save(out, np.ascontiguousarray(array), allow_pickle=False)
+def _head(projection: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    return np.empty((0, 0), np.float32) if projection is None else projection
 
 
 def _read_head(source: BinaryIO, file: Path) -> tuple[NDArray[np.float32] | None, Any, Any]:
     """(projection or None, bounds of items, bounds of queries) at the start of a file."""
-    try:
-        projection, items, queries = (np.load(source, allow_pickle=False) for _ in range(3))
-    except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
-        raise damaged(file) from error
+    projection, items, queries = read_arrays(source, file, 3)
     fits = items.ndim == 1 and items.shape == queries.shape and len(items)
     if not fits or projection.ndim != 2 or (projection.size and projection.shape[1] != len(items)):
         raise damaged(file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mmr.errors import BadDataError, shown
 
@@ -137,6 +137,24 @@ def _read(file: Path, flags: int) -> Any:
     try:
         return faiss.read_index(str(file), flags)
     except (RuntimeError, MemoryError) as error:
+        raise damaged(file) from error
+
+
+def write_arrays(out: BinaryIO, *arrays: NDArray[np.floating]) -> None:
+    """Write arrays one after the other, in NPY form."""
+    import numpy as np
+
+    for array in arrays:
+        np.save(out, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def read_arrays(source: BinaryIO, file: Path, count: int) -> list[NDArray[np.float32]]:
+    """Read what `write_arrays` wrote to `file`; raises `BadDataError` where it is something else."""
+    import numpy as np
+
+    try:
+        return [np.load(source, allow_pickle=False) for _ in range(count)]
+    except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
         raise damaged(file) from error
 
 

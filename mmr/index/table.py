@@ -117,7 +117,11 @@ def _refine(count: int) -> Param:
     return Param("refine", count, "candidates a hit that are compared exactly", 1, 1000, walk=walk)
 
 
-AUTO = Row("auto", "one of these, chosen by number, length and --memory", "", (DTYPE,), False, "")
+AUTO = Row(
+    "auto", "one of these, chosen by the number of vectors, their length and --memory", "",
+    (DTYPE._replace(default="", note="how vectors are stored; as they are, or float32 in a new index"),),
+    False, "",
+)  # fmt: skip
 
 
 KINDS = (
@@ -174,6 +178,25 @@ KINDS = (
         ),
         False,
         "Charikar, 2002 (planes); Gong and Lazebnik, 2011 (itq)",
+    ),
+    Row(
+        "bebr",
+        "every vector is compared by residual bits of both sides; d times bits/8 + 8 more bytes a vector",
+        "mmr.index.residual:Bebr",
+        (DTYPE, Param("bits", "2", "of a dimension", choices=("1", "2", "4")), _refine(5), LEAST),
+        False,
+        "Gan et al., 2023",
+    ),
+    Row(
+        "svd",
+        "every vector is compared by fewer numbers of a byte; as many more bytes a vector",
+        "mmr.index.truncated:Svd",
+        (
+            DTYPE, Param("dims", 0, "numbers that are kept; 0: a quarter of the dimensions", 0, 1024),
+            _refine(10), LEAST,
+        ),
+        False,
+        "Eckart and Young, 1936, of both modalities",
     ),
     Row(
         "ivfflat",

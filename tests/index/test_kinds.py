@@ -25,7 +25,8 @@ SPECS = {
     "ivfflat:least=100,lists=32,probe=12": 0.95, "ivfpq:least=100,lists=32,probe=12": 0.93,
     "ivfpq:least=100,opq=yes,lists=32,probe=12": 0.93, "sq8:least=100,dtype=float16": 0.99,
     "binary:least=100": 0.95, "binary:least=100,code=planes,bits=128": 0.95,
-    "binary:least=100,code=itq": 0.95,
+    "binary:least=100,code=itq": 0.95, "bebr:least=100": 0.97, "bebr:least=100,bits=1": 0.87,
+    "bebr:least=100,bits=4": 0.99, "svd:least=100,dims=16": 0.97,
 }  # fmt: skip
 
 
