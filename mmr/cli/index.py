@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import corrections, options, status, towers
+from mmr.cli import chances, corrections, options, status, towers
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import BadItem, MissingInputError, shown
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mmr.stream.records import Record
 
 MAX_DELETE = 0.5
-WRITES = ("delete", "rebuild", "convert", "correct", "no-correct", "compact", "export-tower")
+WRITES = ("delete", "rebuild", "convert", "correct", "no-correct", "calibrate", "no-calibrate", "compact",
+          "export-tower")  # fmt: skip
 
 
 @click.command("index")
@@ -55,6 +56,9 @@ WRITES = ("delete", "rebuild", "convert", "correct", "no-correct", "compact", "e
 @click.option("--correct", "fitted", metavar="FILE", help="Hold what `mmr fit` learned, so that every "
               "later query and upsert is corrected.")  # fmt: skip
 @click.option("--no-correct", "do_uncorrect", is_flag=True, help="Take the correction out again.")
+@click.option("--calibrate", "calibration", metavar="FILE", help="Hold what `mmr fit calibrate` learned, for "
+              "`mmr query --min-prob`.")  # fmt: skip
+@click.option("--no-calibrate", "do_uncalibrate", is_flag=True, help="Take the calibration out again.")
 @click.option("--compact", "do_compact", is_flag=True, help="Merge all into one segment without dead rows.")
 @click.option("--export-tower", "tower", type=click.Choice(["fp32", "int8"]), metavar="TYPE",
               help="Put the model's text tower beside the vectors, fp32 or int8, so that queries with words "
@@ -69,7 +73,8 @@ def command(
     report: Report, index: str, files: tuple[str, ...], kind: str | None, model: str | None, do_delete: bool,
     do_sync: bool, dry_run: bool, max_delete: float | None, do_info: bool, format_: str | None, do_list: bool,
     names: tuple[str, ...], do_check: bool, do_rebuild: bool, converted: str | None, tune_with: str | None,
-    fitted: str | None, do_uncorrect: bool, do_compact: bool, tower: str | None, do_dump: bool, wait: float,
+    fitted: str | None, do_uncorrect: bool, calibration: str | None, do_uncalibrate: bool, do_compact: bool,
+    tower: str | None, do_dump: bool, wait: float,
     vector_format: str, output: str,
 ) -> int | None:  # fmt: skip
     """Put vectors into an index, and look after it.
@@ -87,6 +92,7 @@ def command(
     verbs = {"delete": do_delete, "sync": do_sync, "info": do_info, "list": do_list, "get": bool(names),
              "check": do_check, "rebuild": do_rebuild,
              "convert": converted is not None, "correct": fitted is not None, "no-correct": do_uncorrect,
+             "calibrate": calibration is not None, "no-calibrate": do_uncalibrate,
              "compact": do_compact,
              "export-tower": tower is not None, "dump": do_dump}  # fmt: skip
     given = [name for name, wanted in verbs.items() if wanted]
@@ -110,6 +116,10 @@ def command(
         corrections.correct(index, fitted, wait, report)
     elif verb == "no-correct":
         corrections.uncorrect(index, wait, report)
+    elif calibration is not None:
+        chances.hold(index, calibration, wait, report)
+    elif verb == "no-calibrate":
+        chances.drop(index, wait, report)
     elif verb == "compact":
         _compact(index, wait, report)
     elif tower is not None:

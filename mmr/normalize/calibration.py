@@ -295,8 +295,9 @@ class Calibrated:
     def _allowed(self, record: Record, where: str) -> None:
         """Raise `BadDataError` for scores that this calibration was not made for."""
         _same_kind(record, where)
-        check_model(plain_model(self.calibration.model), plain_model(record.get("model")), expected_by=self._name,
-                    found_by=where, fix="Fit with hits of the model of the queries.")  # fmt: skip
+        check_model(plain_model(self.calibration.model), plain_model(record.get("model")),
+                    expected_by=self._name, found_by=where,
+                    fix="Fit with hits of the model of the queries.")  # fmt: skip
         steps = steps_of(record)
         if "via" in record and steps != self.calibration.steps and not self.force:
             raise BadDataError(
