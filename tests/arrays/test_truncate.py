@@ -45,7 +45,7 @@ def test_one_modality_gets_its_main_directions_and_the_mean_stays():
     of_items, of_queries = projections(x, x, 3)
     assert np.allclose(of_items @ of_queries.T, of_queries @ of_items.T, atol=1e-4)
     main = np.linalg.svd(x.astype(np.float64), full_matrices=False)[2][:3]
-    assert np.allclose(of_items @ of_queries.T, main.T @ main, atol=1e-3), "of the rows as they are, not centred"
+    assert np.allclose(of_items @ of_queries.T, main.T @ main, atol=1e-3)
 
 
 def test_queries_of_another_modality_lose_less_when_they_are_known():
