@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mmr.errors import UsageError, shown
-from mmr.index import catalogue, merge
+from mmr.index import catalogue, merge, plan, settings
 from mmr.index.bases import Bases
 from mmr.index.catalogue import ROW_BITS, Meta, change, in_chunks, translated
 from mmr.index.items import COLUMNS
 from mmr.index.lock import Lock
+from mmr.index.plan import Asked
 from mmr.index.segments import live_rows, map_vectors, pack_dead
-from mmr.index.table import parse
+from mmr.index.table import AUTO, parse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,13 +50,15 @@ class Changer:
     counts     what was done so far
     bases      its base folders, once open
     corrector  reads the correction that the index holds, where it holds one and rows come
+    asked      what the user says of memory and recall, and who is told of plans
     """
 
     def __init__(
         self, path: Path, *, kind: str | None = None, wait: float = 0.0, dry_run: bool = False,
-        corrector: Corrector | None = None,
+        corrector: Corrector | None = None, asked: Asked | None = None,
     ) -> None:  # fmt: skip
         self.path = path
+        self.asked = asked if asked is not None else Asked()
         self.meta: Meta | None = None
         self.counts = Counts()
         self.dry_run = dry_run
@@ -118,21 +121,27 @@ class Changer:
         if self.kind is None:
             return
         row, params = self.kind
-        if (row.name, params) != (meta.kind, meta.params):
+        auto = plan.stored(self.connection) is not None
+        is_same = auto if row is AUTO else not auto and row.name == meta.kind
+        if not is_same or not settings.asked_same(self.connection, meta, params):
             known = ",".join(f"{name}={value}" for name, value in meta.params.items())
             name = shown(str(self.path))
             raise UsageError(
-                f"{name} is of the kind {meta.kind}:{known}",
+                f"{name} is of the kind {meta.kind}:{known}{', as auto has chosen' if auto else ''}",
                 f"`mmr index {name} --convert KIND` turns it into another.",
             )
 
     def make(self, model: str | None, dim: int) -> None:
         """Create the catalogue of a new index."""
         row, params = self.kind or parse("flat")
-        self.meta = Meta(model, dim, row.name, params, 0)
+        if row is AUTO:
+            params = {"dtype": params["dtype"] or "float32"}
+        self.meta = Meta(model, dim, "flat" if row is AUTO else row.name, params, 0)
         if not self.dry_run:
             with translated(self.path), change(self.connection):
                 catalogue.make(self.connection, self.meta)
+                if row is AUTO:
+                    plan.begin(self.connection, self.asked)
 
     def next_number(self) -> int:
         """The number that no segment had yet."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from mmr.errors import BadDataError, Reject, UsageError, raise_item, shown
-from mmr.index import catalogue, merge
+from mmr.index import calibrated, catalogue, merge, plan
 from mmr.index.catalogue import KEPT, ROW_BITS, TOWER, Meta, place, translated
 from mmr.index.changer import Changer
 from mmr.index.corrected import Corrector, damaged_numbers, is_numbers
+from mmr.index.plan import Asked
 from mmr.index.reader import Index
 from mmr.index.recall import keep_queries, measure
 from mmr.index.segments import file_sha256, live_rows, map_vectors
@@ -133,25 +133,26 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
 def rebuild(
     path: str | os.PathLike[str], *, kind: str | None = None, wait: float = 0.0,
     queries: Iterable[Record] = (), reject: Reject = raise_item, model: str | None = None,
-    corrector: Corrector | None = None,
+    corrector: Corrector | None = None, asked: Asked | None = None,
 ) -> Meta:  # fmt: skip
     """Build every structure anew from the vectors, for another kind if one is named; returns what it is now.
 
     queries    that stand for those to come: they are kept, and recall is measured with them
     model      what queries without a model are of
     corrector  reads the correction that the index holds, where it holds one and its vectors change type
+    asked      what the user says of memory and recall, and who is told of plans
 
     Raises `MissingInputError` where there is no index, `BusyError` when another writer holds the lock.
     """
-    with writer(path, wait, corrector) as changer:
+    with writer(path, wait, corrector, asked) as changer, translated(changer.path):
         assert changer.meta is not None
-        row, params = parse(kind) if kind is not None else (None, changer.meta.params)
-        meta = replace(changer.meta, kind=row.name if row else changer.meta.kind, params=params)
-        with translated(changer.path):
-            keep_queries(changer, queries, reject=reject, model=model)
-            merge.rebuild(changer, meta)
-            measure(changer)
-        return meta
+        meta = changer.meta
+        if kind is not None:
+            meta = plan.converted(changer, *parse(kind))
+        keep_queries(changer, queries, reject=reject, model=model)
+        merge.rebuild(changer, meta)
+        measure(changer)
+        return changer.meta
 
 
 def compact(path: str | os.PathLike[str], *, wait: float = 0.0) -> tuple[int, int]:
@@ -168,11 +169,13 @@ def compact(path: str | os.PathLike[str], *, wait: float = 0.0) -> tuple[int, in
     return before, disk_bytes(folder)
 
 
-def writer(path: str | os.PathLike[str], wait: float, corrector: Corrector | None = None) -> Changer:
+def writer(
+    path: str | os.PathLike[str], wait: float, corrector: Corrector | None = None, asked: Asked | None = None
+) -> Changer:
     """A writer of an index that must be there, with its lock taken."""
     folder = Path(path)
     catalogue.open_reader(folder).close()
-    changer = Changer(folder, wait=wait, corrector=corrector)
+    changer = Changer(folder, wait=wait, corrector=corrector, asked=asked)
     changer.open()
     if changer.meta is None:
         changer.__exit__(None, None, None)
@@ -209,7 +212,7 @@ def describe(index: Index) -> dict[str, Any]:
         "structures": sum(segment.structure is not None for segment in segments),
         **({"recall": found} if (found := index.recall()) else {}),
         **({"correction": held.facts} if (held := index.correction()) else {}),
-        "text_tower": tower_kind(index),
-        "bases": sorted(index.bases.folders.values()), "bytes": disk_bytes(index.path),
-        "format": catalogue.FORMAT,
+        **({"calibration": known.step} if (known := calibrated.held(index)) else {}),
+        "text_tower": tower_kind(index), "bases": sorted(index.bases.folders.values()),
+        "bytes": disk_bytes(index.path), "format": catalogue.FORMAT,
     }  # fmt: skip

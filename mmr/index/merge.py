@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
-from mmr.index import catalogue
+from mmr.index import catalogue, plan
 from mmr.index.catalogue import ROW_BITS, Meta, change, place
 from mmr.index.corrected import beside, carried
 from mmr.index.segments import blocks, live_rows, write_vectors
@@ -55,13 +55,18 @@ def settle_own(changer: Changer, own: set[int]) -> set[int]:
 
 
 def settle(changer: Changer) -> None:
-    """Merge what costs too much, then build the structures that are missing."""
+    """Merge what costs too much, then build what is missing, or another kind where auto says so."""
     assert changer.meta is not None
-    many = SEGMENTS if adapter(changer.meta.kind).suffix is None else 1
+    meta = plan.decided(changer, sum(part.live for part in parts(changer)))
+    kind = changer.meta.kind if meta is None else meta.kind
+    many = SEGMENTS if adapter(kind).suffix is None else 1
     chosen = costly(parts(changer), many)
     if chosen:
         together(changer, chosen)
-    build(changer)
+    if meta is None:
+        build(changer)
+    else:
+        convert(changer, meta)
 
 
 def compact(changer: Changer) -> None:
@@ -79,6 +84,8 @@ def rebuild(changer: Changer, meta: Meta) -> None:
     found = parts(changer)
     if meta.dtype != changer.meta.dtype and found:
         together(changer, [part.number for part in found], meta)
+    elif adapter(meta.kind).suffix is not None and (chosen := costly(found, 1)):
+        together(changer, chosen)
     convert(changer, meta)
 
 

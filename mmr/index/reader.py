@@ -256,7 +256,14 @@ class Index:
 
     def recall(self) -> dict[str, int | float] | None:
         """What the kind finds of the exact search's hits: `k`, `of_rows`, ...; None for exact kinds."""
-        found = self._rows("SELECT value FROM meta WHERE key = 'recall'")
+        found = self.noted("recall")
+        if found is None:
+            return None
+        return {name: value for name, value in found.items() if name not in ("table", "exact")}
+
+    def noted(self, key: str) -> dict[str, Any] | None:
+        """What the catalogue notes under a name: `recall` with its table, `tuned`, `auto`; else None."""
+        found = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
         return json.loads(found[0][0]) if found else None
 
     def correction(self) -> Correction | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmr.arrays.unit import unit
 from mmr.errors import BadItem, Reject, shown
-from mmr.index.catalogue import TRAINED, change
+from mmr.index import settings
+from mmr.index.catalogue import TRAINED, change, write_meta
 from mmr.index.reader import Index
-from mmr.index.search import Wanted, search
 from mmr.index.segments import write_structure
+from mmr.index.settings import K
 from mmr.index.structures import held_out, parts, queries_file, remove
 from mmr.stream.records import Record, check_model
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmr.index.changer import Changer
+    from mmr.index.table import Params
 
-K = 10
 QUERIES = 1000
 STEM = "trained-queries"
 
@@ -79,28 +81,46 @@ def _vectors(
         yield unit(vector[None])[0] if record.get("unit", True) else vector
 
 
-def measure(changer: Changer) -> None:
+def measure(changer: Changer, wanted: float | None = None) -> None:
     """Measure the recall of an index that has structures and no figure yet, and commit it.
 
     Rows that training did not use, and the queries that the index keeps, ask for their 10 nearest, by the
-    kind and exactly.
+    kind and exactly. Where a recall is `wanted` now, or the index was tuned to one before, what a search can
+    be told is walked too, with the queries if there are some, and the fastest that gives it is kept.
     """
     assert changer.meta is not None
     connection = changer.connection
-    have = connection.execute("SELECT 1 FROM meta WHERE key = 'recall'").fetchone()
+    have = connection.execute("SELECT 1 FROM meta WHERE key = 'recall'").fetchone() and wanted is None
     structures = connection.execute("SELECT 1 FROM files WHERE segment > 0 AND name NOT LIKE '%.npy'")
     if have or structures.fetchone() is None or sum(part.live for part in parts(changer)) <= K:
         return
-    name = queries_file(changer)
+    before = settings.tuned(connection)
+    wanted = before[0] if wanted is None and before is not None else wanted
     with Index(changer.path) as index:
-        asked = _rows(index, held_out(changer))
-        found = {"k": K, "rows": len(asked), "of_rows": measured(index, asked)}
-        if name is not None:
-            kept = np.load(changer.path / name, allow_pickle=False)
-            queries = [Record({"id": f"query {i}", "vector": vector}) for i, vector in enumerate(kept)]
-            found |= {"queries": len(queries), "of_queries": measured(index, queries)}
+        rows, queries = _rows(index, held_out(changer)), _kept(changer)
+        table, exact = ([], None) if wanted is None else settings.walk(index, queries or rows)
+        best = settings.choose(table, wanted).knobs if wanted is not None else {}
+        found: dict[str, Any] = {"k": K, "rows": len(rows), "of_rows": measured(index, rows, best)}
+        if queries:
+            found |= {"queries": len(queries), "of_queries": measured(index, queries, best)}
+    if exact is not None:
+        found |= {"table": table, "exact": exact.seconds}
+    meta = replace(changer.meta, params={**changer.meta.params, **best})
     with change(connection):
-        connection.execute("INSERT INTO meta VALUES ('recall', ?)", (json.dumps(found),))
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('recall', ?)", (json.dumps(found),))
+        if wanted is not None:
+            settings.keep(connection, wanted, best)
+            write_meta(connection, meta)
+    changer.meta = meta
+
+
+def _kept(changer: Changer) -> list[Record]:
+    """The queries that the index keeps."""
+    name = queries_file(changer)
+    if name is None:
+        return []
+    kept = np.load(changer.path / name, allow_pickle=False)
+    return [Record({"id": f"query {i}", "vector": vector}) for i, vector in enumerate(kept)]
 
 
 def _rows(index: Index, places: list[tuple[int, int]]) -> list[Record]:
@@ -114,13 +134,9 @@ def _rows(index: Index, places: list[tuple[int, int]]) -> list[Record]:
     return records
 
 
-def measured(index: Index, queries: list[Record]) -> float:
+def measured(index: Index, queries: list[Record], told: Params | None = None) -> float:
     """The share of the exact search's 10 hits that the kind finds, rounded to 4 places.
 
-    A hit counts when it scores no less than the last exact one, so that equal pictures cost nothing.
+    told  parameters of a search, in the place of the index's
     """
-    wanted = Wanted(K, fields=())
-    truth = search(index, queries, wanted._replace(exact=True))
-    pairs = zip(search(index, queries, wanted), truth, strict=True)
-    found = sum(sum(hit["score"] >= exact[-1]["score"] for hit in mine) for mine, exact in pairs)
-    return round(found / sum(map(len, truth)), 4)
+    return settings.recall(index, queries, settings.truth(index, queries), told).recall

@@ -15,6 +15,7 @@ from mmr.index.table import adapter
 
 if TYPE_CHECKING:
     from mmr.index import Index, Segment
+    from mmr.index.table import Params
     from mmr.stream.records import Record
 
 FEW = 100
@@ -33,6 +34,7 @@ class Wanted(NamedTuple):
     exact         compare every vector, whatever the kind
     exclude_self  leave out the item that the query is (same id, path or digest)
     refine        candidates a hit that are compared exactly; None for what the index says
+    knobs         parameters of the kind that a search alone uses, in the place of the index's
     """
 
     k: int = 10
@@ -43,6 +45,7 @@ class Wanted(NamedTuple):
     exact: bool = False
     exclude_self: bool = False
     refine: int | None = None
+    knobs: Params | None = None
 
 
 Answer = list[dict[str, Any]]
@@ -59,22 +62,26 @@ def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answ
     Dead rows, `where`, `exclude` and `among` never cost a hit: there are min(k, allowed items) of them
     unless `min_score` cuts.
     """
+    return _hits(index, index.segments(), places(index, queries, wanted), wanted)
+
+
+def places(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Nearest]:
+    """Where the hits of each query are, and their scores: what `search` looks up, (hits,) a query."""
     segments, held = index.segments(), index.correction()
     raw = [] if held is None else [i for i, query in enumerate(queries) if not held.is_for(query)]
     if not raw:
         return _search(index, segments, queries, wanted)
     plain = [segment._replace(numbers=None) for segment in segments]
-    found: list[Answer] = [[]] * len(queries)
+    found: dict[int, Nearest] = {}
     for members, over in ((raw, plain), (sorted(set(range(len(queries))) - set(raw)), segments)):
         answers = _search(index, over, [queries[i] for i in members], wanted)
-        for i, answer in zip(members, answers, strict=True):
-            found[i] = answer
-    return found
+        found.update(zip(members, answers, strict=True))
+    return [found[i] for i in range(len(queries))]
 
 
 def _search(
     index: Index, segments: Sequence[Segment], queries: Sequence[Record], wanted: Wanted
-) -> list[Answer]:
+) -> list[Nearest]:
     allowed = _allowed(index, segments, wanted.where)
     names = _names(index, segments)
     excluded = [_rows_of(index, _excluded(query, wanted)) for query in queries]
@@ -93,7 +100,7 @@ def _search(
         vector = np.asarray(queries[i]["vector"], np.float32)[None]
         answer = _find(segments, rows, vector, wanted.k, names, index, wanted)
         found[i] = _without(answer, 0, segments, {}, wanted.k)
-    return _hits(index, segments, [found[i] for i in range(len(queries))], wanted)
+    return [found[i] for i in range(len(queries))]
 
 
 def _alike(
@@ -181,7 +188,7 @@ def _find(
     for i in walked:
         rows, vectors, numbers = allowed[i], segments[i].vectors, segments[i].numbers
         try:
-            query, row, missed = _proposed(segments[i], rows, queries, k, index, wanted.refine)
+            query, row, missed = _proposed(segments[i], rows, queries, k, index, wanted)
         except FileNotFoundError:
             query, row, missed = np.empty(0, np.int64), np.empty(0, np.int64), np.arange(len(queries))
         score = corrected(exact_scores(queries, query, vectors, row), row, numbers)
@@ -205,7 +212,7 @@ def _only(segments: Sequence[Segment], chosen: int, rows: Rows | None) -> list[P
 
 
 def _proposed(
-    segment: Segment, allowed: Rows | None, queries: Floats, k: int, index: Index, refine: int | None
+    segment: Segment, allowed: Rows | None, queries: Floats, k: int, index: Index, wanted: Wanted
 ) -> tuple[Rows, Rows, Rows]:
     """(query, row) of the candidates worth scoring, and the queries that the structure found too few for.
 
@@ -215,17 +222,19 @@ def _proposed(
     meta, structure = index.meta, segment.structure
     assert structure is not None
     kind, mask, share = adapter(meta.kind), None, 1.0
+    params = {**meta.params, **(wanted.knobs or {})}
+    refine = wanted.refine or int(params["refine"])
     if allowed is not None:
         mask = np.zeros(segment.rows, bool)
         mask[allowed] = True
         share = len(allowed) / segment.rows
     count = min(k, segment.rows if allowed is None else len(allowed))
     least = k + 10 if segment.numbers is None else CORRECTED[0] * k + CORRECTED[1]
-    depth = ceil(max(least, (refine or int(meta.params["refine"])) * k) / share)
+    depth = ceil(max(least, refine * k) / share)
     pending = np.arange(len(queries))
     query, row = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for _ in range(3 if mask is not None else 1):
-        rows = kind.candidates(structure, queries[pending], min(depth, segment.rows), meta.params, share)
+        rows = kind.candidates(structure, queries[pending], min(depth, segment.rows), params, share)
         if rows.max(initial=-1) >= segment.rows:
             raise damaged(structure)
         good = rows >= 0

@@ -19,6 +19,7 @@ from mmr.index.write import Tick, Upserter
 
 if TYPE_CHECKING:
     from mmr.index.corrected import Corrector
+    from mmr.index.plan import Asked
 
 NOT_DELETED = "Nothing was deleted; what came was stored."
 
@@ -30,6 +31,7 @@ def sync(
     path: str | os.PathLike[str], read: Read, *, reject: Reject, model: str | None = None,
     kind: str | None = None, wait: float = 0.0, dry_run: bool = False, max_delete: float = 0.5,
     going: Going | None = None, tick: Tick | None = None, corrector: Corrector | None = None,
+    asked: Asked | None = None,
 ) -> Counts:  # fmt: skip
     """Upsert a stream, then delete the items whose pictures lie under its roots and were not named.
 
@@ -37,6 +39,7 @@ def sync(
     max_delete  the share (0 to 1) of the items under the roots that may go
     going       is told the id of every item that goes, before anything is refused
     corrector   reads the correction that the index holds, where it holds one
+    asked       what the user says of memory and recall, and who is told of plans
 
     The deletions are one last transaction; till then every id and path of the stream is held. Raises
     `StreamError` for a stream that does not end with an eof record whose count fits, `UsageError` for an eof
@@ -45,7 +48,7 @@ def sync(
     """
     watch = Watch(reject)
     with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run,
-                  corrector=corrector) as changer:  # fmt: skip
+                  corrector=corrector, asked=asked) as changer:  # fmt: skip
         changer.take(watch.records(read(watch.reject)), tick)
         watch.finish()
         if catalogue.exists(Path(path)) and changer.open() and changer.meta is not None:

@@ -23,6 +23,7 @@ from mmr.index.table import parse
 
 if TYPE_CHECKING:
     from mmr.index.corrected import Corrector
+    from mmr.index.plan import Asked
 
 BATCH_ITEMS = 4096
 BATCH_SECONDS = 60.0
@@ -54,7 +55,7 @@ def create_index(
 def upsert(
     path: str | os.PathLike[str], records: Iterable[Fields], *, reject: Reject, model: str | None = None,
     kind: str | None = None, wait: float = 0.0, dry_run: bool = False, tick: Tick | None = None,
-    corrector: Corrector | None = None,
+    corrector: Corrector | None = None, asked: Asked | None = None,
 ) -> Counts:  # fmt: skip
     """Put records into an index, which is made where there is none; a record of a known id replaces its item.
 
@@ -62,13 +63,14 @@ def upsert(
     kind     of a new index, "hnsw:m=32"; of an old one it must be the same
     dry_run  only count
     corrector  reads the correction that the index holds, where it holds one
+    asked      what the user says of memory and recall, and who is told of plans
 
     Records with `keep` bring size and time up to date. Commits every 4,096 items or every minute. Raises
     `BadDataError` for vectors of another model, `BusyError` when another writer holds the lock; bad items go
     to `reject`.
     """
     with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run,
-                  corrector=corrector) as changer:  # fmt: skip
+                  corrector=corrector, asked=asked) as changer:  # fmt: skip
         changer.take(records, tick)
         changer.settle()
     return changer.counts
@@ -101,8 +103,9 @@ class Upserter(Changer):
     def __init__(
         self, path: Path, reject: Reject = raise_item, *, model: str | None = None, kind: str | None = None,
         wait: float = 0.0, dry_run: bool = False, corrector: Corrector | None = None,
+        asked: Asked | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(path, kind=kind, wait=wait, dry_run=dry_run, corrector=corrector)
+        super().__init__(path, kind=kind, wait=wait, dry_run=dry_run, corrector=corrector, asked=asked)
         self._reject = reject
         self._declared = model
         self._terms: Terms | None = None
@@ -227,7 +230,7 @@ class Upserter(Changer):
 
     def _ready(self, batch: Sequence[Fields]) -> Ready:
         terms, meta = self._known_terms(), self.meta if self.meta is not None else self._seen
-        dtype = meta.dtype if meta is not None else str((self.kind or parse("flat"))[1]["dtype"])
+        dtype = meta.dtype if meta is not None else str((self.kind or parse("flat"))[1]["dtype"]) or "float32"
         return ready(batch, terms, dtype, self._reject)
 
     def _other_terms(self, meta: Meta) -> bool:

@@ -1,0 +1,200 @@
+"""`--kind auto`: which kind an index gets, what it will take, and when it is thought over again."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mmr.index import memory, settings
+from mmr.index.catalogue import Meta, change
+from mmr.index.memory import words
+from mmr.index.settings import RECALL
+from mmr.index.table import AUTO, Params, Row, adapter, parse
+
+if TYPE_CHECKING:
+    from mmr.index.changer import Changer
+
+FEW = 10_000
+SCANNED = {"float32": 200_000_000, "float16": 20_000_000}  # numbers that a typed query may read exactly
+CODES = 1_000_000_000  # numbers whose codes a query may read, all of them
+GROWTH = 2  # the plan is thought over when there are so many times more rows, or so many times fewer
+BUDGET = 0.5  # of the memory that is free
+
+
+class Plan(NamedTuple):
+    """A kind for so many vectors, and what it takes.
+
+    kind       its name; params all its parameters
+    reason     why this one
+    seconds    of one core to build it, about
+    build      bytes of memory that building takes at most
+    search     bytes that a search reads of, and is fastest when they stay in memory
+    structure  bytes of the structure
+    """
+
+    kind: str
+    params: Params
+    rows: int
+    dim: int
+    reason: str
+    seconds: float
+    build: int
+    search: int
+    structure: int
+
+
+class Asked(NamedTuple):
+    """What the user says of memory and recall, and who is told what is done.
+
+    memory  bytes, or None for what the machine has
+    recall  the share of the exact hits that a kind chosen by itself is tuned to; None for the usual
+    say     is told plans, one line each
+    """
+
+    memory: int | None = None
+    recall: float | None = None
+    say: Callable[[str], None] = lambda _: None
+
+
+def choose(rows: int, dim: int, dtype: str = "float32", budget: float = math.inf) -> Plan:
+    """The kind for `rows` vectors of `dim` numbers that are stored as `dtype`.
+
+    budget  bytes of memory that building takes, and that what every search reads should stay in
+
+    Measured in tests/benchmarks/test_plan.py: exact while that is quick; short codes, all read, while that
+    is; then codes in lists. Graphs find no more than these do with exact scores of their candidates, and take
+    20 times the memory and 10 times the time to build. Where memory is short, one bit a dimension.
+    """
+    vectors = rows * dim * (2 if dtype == "float16" else 4)
+    if rows < FEW:
+        return _plan("flat", rows, dim, dtype, f"fewer than {FEW:,} vectors are compared at once")
+    if rows * dim <= SCANNED[dtype] and vectors <= budget:
+        return _plan("flat", rows, dim, dtype, "so few numbers are compared in milliseconds")
+    short = "the vectors are more than " + ("a query should read" if vectors <= budget else "the memory")
+    for spec, why in (
+        ("pq" if rows * dim <= CODES else "ivfpq", short),
+        ("rabitq", f"{short}, and longer codes are too"),
+    ):
+        found = _plan(spec, rows, dim, dtype, why)
+        if max(found.build, found.search) <= budget:
+            return found
+    return found._replace(reason=f"{short}; one bit a dimension is the least that there is")
+
+
+def _plan(kind: str, rows: int, dim: int, dtype: str, reason: str) -> Plan:
+    params = {**parse(kind)[1], "dtype": dtype}
+    found = adapter(kind)
+    structure = found.size(dim, rows, params)
+    search = structure if kind != "flat" else rows * dim * (2 if dtype == "float16" else 4)
+    build = found.holds(dim, rows, params) if kind != "flat" else 0
+    return Plan(kind, params, rows, dim, reason, seconds(kind, rows, dim, params), build, search, structure)
+
+
+def seconds(kind: str, rows: int, dim: int, params: Params) -> float:
+    """About how long building takes, on one core of the machine that mmr-results(7) names.
+
+    Fitted to what tests/benchmarks/test_plan.py measures at 10,000 to 1,000,000 vectors of 128 and 512.
+    """
+
+    def fill(fixed: float, each: float) -> float:
+        return rows * (fixed + each * dim) * 1e-6
+
+    if kind in ("hnsw", "hnswsq8"):
+        deeper = max(0.3, 1 + 0.37 * math.log10(max(rows, 1) / 1e5)) * int(params["efc"]) / 40
+        return deeper * (fill(55, 0.23) if kind == "hnsw" else fill(67, 0.12))
+    if kind in ("ivfflat", "ivfpq"):
+        from mmr.index.lists import how_many
+
+        lists = how_many(rows, params)
+        trained = adapter(kind).takes(rows, params)
+        return (2.5e-10 * trained + 2.5e-11 * rows) * lists * dim + fill(1, 0.02)
+    return (0.004 * dim if kind == "pq" else 0) + fill(0.2, 0.02 if kind != "sq8" else 0.002)
+
+
+def lines(plan: Plan, recall: float) -> Iterator[str]:
+    """The plan in two lines, for people: what and why; what it takes."""
+    yield f"plan for {plan.rows:,} vectors of {plan.dim:,} numbers: {plan.kind}, since {plan.reason}."
+    if plan.structure:
+        each = plan.structure / plan.rows
+        yield (
+            f"building takes about {_duration(plan.seconds)} and {words(plan.build)} of memory; a search "
+            f"reads {words(plan.search)}, {each:,.0f} bytes a vector; it is tuned to a recall of {recall:g}."
+        )
+    else:
+        yield f"nothing is built; a search reads {words(plan.search)}; its recall is 1."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def stored(connection: sqlite3.Connection) -> dict[str, Any] | None:
+    """What the catalogue notes of auto: `memory`, `recall`, `rows`, ...; None where it does not choose."""
+    found = connection.execute("SELECT value FROM meta WHERE key = 'auto'").fetchone()
+    return None if found is None else dict(json.loads(found[0]))
+
+
+def begin(connection: sqlite3.Connection, asked: Asked) -> None:
+    """Note, inside the transaction under way, that auto chooses the kind from now on."""
+    _keep(connection, {"memory": asked.memory, "recall": asked.recall})
+
+
+def _keep(connection: sqlite3.Connection, value: dict[str, Any]) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('auto', ?)", (json.dumps(value),))
+
+
+def decided(changer: Changer, rows: int) -> Meta | None:
+    """What the index shall become where auto chooses its kind and finds another; None where it stays.
+
+    Thought over when there are twice as many live rows as the last time, or half, or another memory or
+    recall is named.
+    """
+    auto, asked, meta = stored(changer.connection), changer.asked, changer.meta
+    if auto is None or meta is None or rows == 0:
+        return None
+    other = asked.memory not in (None, auto["memory"]) or asked.recall not in (None, auto["recall"])
+    if "rows" in auto and auto["rows"] / GROWTH < rows < auto["rows"] * GROWTH and not other:
+        return None
+    found = _thought(changer, auto, rows, meta.dtype)
+    return None if found.kind == meta.kind else replace(meta, kind=found.kind, params=found.params)
+
+
+def _thought(changer: Changer, auto: dict[str, Any], rows: int, dtype: str) -> Plan:
+    """Make the plan, say it, and note it in the catalogue with the recall that a structure is tuned to."""
+    assert changer.meta is not None
+    asked = changer.asked
+    budget, wanted = asked.memory or auto["memory"], asked.recall or auto["recall"]
+    recall = wanted or RECALL
+    found = choose(rows, changer.meta.dim, dtype, budget or BUDGET * memory.available())
+    for line in lines(found, recall):
+        asked.say(line)
+    with change(changer.connection):
+        _keep(changer.connection, {
+            "memory": budget, "recall": wanted, "rows": rows, "reason": found.reason,
+            "seconds": round(found.seconds, 1), "build_bytes": found.build, "search_bytes": found.search,
+        })  # fmt: skip
+        if found.structure:
+            settings.keep(changer.connection, recall, {})
+    return found
+
+
+def converted(changer: Changer, row: Row, params: Params) -> Meta:
+    """What an index becomes when the user names another kind, or auto; earlier choices are forgotten."""
+    meta = changer.meta
+    assert meta is not None
+    with change(changer.connection):
+        changer.connection.execute("DELETE FROM meta WHERE key = 'auto'")
+        settings.untuned(changer.connection)
+        if row is AUTO:
+            begin(changer.connection, changer.asked)
+    auto = stored(changer.connection)
+    if auto is None:
+        return replace(meta, kind=row.name, params=params)
+    found = _thought(changer, auto, meta.count, str(params["dtype"]) or meta.dtype)
+    return replace(meta, kind=found.kind, params=found.params)
