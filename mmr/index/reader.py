@@ -314,6 +314,11 @@ class Index:
                 places.update(row[0] for row in self._rows(f"SELECT place FROM items WHERE {where}", piece))
         return _by_segment(places)
 
+    def children(self) -> dict[str, int]:
+        """Return how many live items name each parent."""
+        statement = "SELECT parent, COUNT(*) FROM items WHERE parent IS NOT NULL GROUP BY parent"
+        return dict(self._rows(statement))
+
     def _places_of_paths(self, paths: list[str]) -> set[int]:
         """Places of the items whose picture has one of these paths, as stored or as found from here."""
         places = self._places_of(paths, "image IS NOT NULL", [])
