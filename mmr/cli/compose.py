@@ -17,6 +17,7 @@ from mmr.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from mmr.compose.apply import Composer, Method
+    from mmr.compose.files import Files
     from mmr.index import Index
     from mmr.stream.records import Record
 
@@ -183,6 +184,12 @@ def run(report: Report, method: Method | None, how: Mapping[str, Any], signed: b
     """
     from mmr.compose.apply import Composer, swept
     from mmr.compose.apply import method as named
+    from mmr.compose.files import Files, whole_names
+
+    files = Files(how["binds"], whole_names(method.node) if method is not None else ())
+    if method is not None and _is_bulk(how, files, method):
+        _bulk(report, method, how, files)
+        return
 
     settings: list[tuple[str, Method | None]] = [("", method)]
     if how["sweeps"]:
@@ -192,16 +199,56 @@ def run(report: Report, method: Method | None, how: Mapping[str, Any], signed: b
     if how["model"] and how["model_of"]:
         raise click.UsageError("--model and --model-of: name the model in one way.")
     composer = Composer(settings, fallback=fallback, raw=how["raw"], on_zero=how["on_zero"],
-                        explain=how["explain"], keep=how["keep_bindings"])  # fmt: skip
+                        explain=how["explain"], keep=how["keep_bindings"],
+                        constants=files.constants)  # fmt: skip
     with ExitStack() as stack:
-        _write(_composed(composer, how, signed, report, stack), how)
+        _write(_composed(composer, how, files, signed, report, stack), how)
     if composer.fell_back:
         share = f"{composer.fell_back:,} of {composer.composed:,}"
         report.note(f"{share} composed by {how['fallback']}, for want of a vector.")
+    if composer.far:
+        far = f"{composer.far:,} of {composer.composed:,} take a vector off more than 0.7 times"
+        report.note(f"{far}: hubs come up more often (`mmr eval --hubness` counts them).")
+
+
+def _is_bulk(how: Mapping[str, Any], files: Files, method: Method) -> bool:
+    """Whether bare files are all that is composed, and vectors all that is wanted."""
+    from mmr.cli.typed import SAID
+
+    alone = (
+        not how["queries_from"]
+        and not any(how[name] for name in SAID)
+        and set(method.names) <= set(files.names)
+    )
+    plain = not (how["sweeps"] or how["explain"] or how["keep_bindings"]) and how["on_zero"] != "text"
+    to_npy = how["output"].endswith(".npy") or how["format_"] == "npy"
+    return alone and plain and to_npy and bool(files.each) and not any(one.pair for one in files.each)
+
+
+def _bulk(report: Report, method: Method, how: Mapping[str, Any], files: Files) -> None:
+    """Compose files of vectors into one."""
+    from mmr.compose.bulk import composed, write
+
+    model = _stated(how)
+    queries = composed(
+        method, files.each, files.constants, raw=how["raw"], on_zero=how["on_zero"], reject=report
+    )
+    report.note(f"{write(queries, method, how['output'], model):,} queries composed.")
+
+
+def _stated(how: Mapping[str, Any]) -> str | None:
+    """The full name of the model that the options name for vectors that name none."""
+    from mmr.cli.models import full_name
+
+    if how["model"] is not None or not (how["model_of"] or how["index"]):
+        return full_name(how["model"], None)
+    with ExitStack() as stack:
+        index = _index(how, stack)
+        return index.meta.model if index is not None else None
 
 
 def _composed(
-    composer: Composer, how: Mapping[str, Any], signed: bool, report: Report, stack: ExitStack
+    composer: Composer, how: Mapping[str, Any], files: Files, signed: bool, report: Report, stack: ExitStack
 ) -> Iterator[Record]:
     """The composed queries of what the options name."""
     from mmr.cli.binder import Binder
@@ -210,17 +257,23 @@ def _composed(
 
     index = _index(how, stack)
     encoders = Encoders(index, how["model"], how["device"], how["precision"], how["threads"], report, stack)
+    model = index.meta.model if index is not None else None
     vector_of = _vector_of(index) if index is not None and how["index"] else None
     typed = Typed(how, composer, signed) if any(how[name] for name in SAID) else None
-    if typed is None:
-        records: Iterable[Record] = _excluding(_read(how, report), how["excludes"] is True)
-    elif how["queries_from"]:
+    records: Iterable[Record]
+    if typed is not None and how["queries_from"]:
         raise click.UsageError("ask in one way: --image, --text and the like, or --from FILE.")
+    if typed is not None:
+        records = [typed.record(vector_of, model)]
+    elif files.each and not how["queries_from"]:
+        records = _of_model(files.queries(report), _stated(how))
     else:
-        records = [typed.record(vector_of, index.meta.model if index is not None else None)]
+        records = _read(how, report)
+        records = files.beside(records, report) if files.each else records
+        records = _excluding(records, how["excludes"] is True)
     reject = typed.refuse(report) if typed is not None else report
     binder = Binder(encoders, (typed or composer).needs, templates=how["templates"], batch=how["batch"],
-                    stored=vector_of, model=index.meta.model if index is not None else None)  # fmt: skip
+                    given=files.names, stored=vector_of, model=model)  # fmt: skip
     bound = binder.of(_prepared(records, how, report, stack), reject)
     yield from composer.of(typed.folded(bound) if typed is not None else bound, reject)
     encoders.keep_tower()
@@ -238,6 +291,14 @@ def _read(how: Mapping[str, Any], report: Report) -> Iterable[Record]:
 
     named = (how["queries_from"],) if how["queries_from"] else ()
     return read_records(options.reads_stdin(named, "--from"), reject=report)
+
+
+def _of_model(records: Iterable[Record], model: str | None) -> Iterator[Record]:
+    """Name the model in records that name none."""
+    for record in records:
+        if model is not None:
+            record.setdefault("model", model)
+        yield record
 
 
 def _excluding(records: Iterable[Record], wanted: bool) -> Iterable[Record]:

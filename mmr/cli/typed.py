@@ -25,12 +25,15 @@ class Typed:
 
     def __init__(self, how: Mapping[str, Any], composer: Composer, signed: bool) -> None:
         from mmr.compose.apply import Method
-        from mmr.compose.bindings import numbered, piece, signed_sum
+        from mmr.compose.bindings import Piece, numbered, piece, signed_sum
+        from mmr.stream.records import normal_path
 
         if how["images"] and how["ref_ids"]:
             raise UsageError("--image and --ref-id both name the reference", "Name it in one way.")
         self._how, self._composer, self._signed = how, composer, signed
-        self._images = [piece(one) for one in how["images"] or [f"\\{name}" for name in how["ref_ids"]]]
+        pictures = [piece(one) for one in how["images"]]
+        self._images = [Piece(one.weight, normal_path(one.value)) for one in pictures]
+        self._images += [Piece(1.0, name) for name in how["ref_ids"]]
         self._texts = [piece(one) for one in how["texts"]]
         self._weights = {
             name: [one.weight for one in pieces]

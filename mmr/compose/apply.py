@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmr.compose import expr
 from mmr.compose.columns import Column
@@ -19,7 +21,9 @@ from mmr.stream.pipe import batches
 from mmr.stream.records import Record, add_step
 
 BATCH = 1024
+NONE: Mapping[str, Column] = MappingProxyType({})
 DEFAULT = "default"
+FAR = -0.7  # a weight below it raises hubness (reference of compose, trap 9)
 WAYS = (
     'in "bindings", by a field that is embedded (v: image, t_m: text, t_r: caption, t_c: edited, n: not), '
     "by an option (--image, --text, --caption, --edited, --not, --ref-id), or as --bind NAME=FILE.npy; "
@@ -109,17 +113,21 @@ class Composer:
     on_zero   of a sum that cancels out: "fail" ends the run, "skip" leaves the query out, "text" takes t_m
     explain   add the field `explain`
     keep      keep `bindings` in the record
+    constants  named vectors that all queries share
 
-    composed, fell_back  how many went through, and how many of them by the fallback
+    composed, fell_back, far  how many went through, how many of them by the fallback, and how many have a
+        vector taken off more than 0.7 times, which makes far items come up more often
     """
 
     def __init__(
         self, settings: Sequence[tuple[str, Method | None]], *, fallback: Method | None = None,
         raw: bool = False, on_zero: str = "fail", explain: bool = False, keep: bool = False,
+        constants: Mapping[str, Column] = NONE,
     ) -> None:  # fmt: skip
         self.settings, self.fallback = list(settings), fallback
         self.raw, self.on_zero, self.explain, self.keep = raw, on_zero, explain, keep
-        self.composed = self.fell_back = 0
+        self.constants = constants
+        self.composed = self.fell_back = self.far = 0
 
     def needs(self, have: Iterable[str], lists: Iterable[str] = ()) -> tuple[str, ...]:
         """Which named vectors a query shall have, of those it can have; what it lacks is reported later."""
@@ -167,8 +175,10 @@ class Composer:
 
     def _method(self, base: Method | None, record: Record) -> Method:
         """What is computed of a record: the method, or the fallback where it lacks a vector."""
-        bindings = record.get("bindings", {})
-        chosen = self._chosen(base, bindings, [n for n, value in bindings.items() if np.ndim(value) == 2])
+        bindings = {**self.constants, **record.get("bindings", {})}
+        chosen = self._chosen(base, bindings, [
+            name for name, value in bindings.items() if isinstance(value, np.ndarray) and value.ndim == 2
+        ])  # fmt: skip
         if chosen is None:
             missing, called = ["v, t_m or t_c"], DEFAULT
         else:
@@ -192,13 +202,17 @@ class Composer:
     def _composed(self, chosen: Method, records: list[Record], suffix: str) -> list[Record | BadItem]:
         """The queries of one method; those whose vectors do not fit each other apart."""
         try:
-            columns = columns_of(records, chosen.names)
+            columns = columns_of(records, chosen.names, self.constants)
             outcome = evaluate(chosen.node, columns, chosen.params, len(records), raw=self.raw)
         except (WrongShapeError, ZeroVectorError) as error:
             if len(records) == 1:
                 fix = "embed all vectors of a query with one model"
                 return [BadItem(_where(records[0]), str(error), fix, stage="compose", record=records[0])]
             return [one for record in records for one in self._composed(chosen, [record], suffix)]
+        least = np.zeros(len(records))
+        for weight in outcome.weights.values():
+            np.minimum(least, weight, out=least)
+        self.far += int((least * outcome.norms < FAR).sum())
         done: list[Record | BadItem] = []
         for i, record in enumerate(records):
             if outcome.zero[i]:
@@ -249,11 +263,23 @@ def _where(record: Record) -> str:
     return str(record.place or shown(record["id"]))
 
 
-def columns_of(records: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, Column]:
-    """The named vectors of records as columns. Raises `WrongShapeError` where a name has vectors of several d."""
+def columns_of(
+    records: Sequence[Mapping[str, Any]], names: Iterable[str], constants: Mapping[str, Column] = NONE
+) -> dict[str, Column]:
+    """The named vectors of records as columns; a name that none of them has is one of `constants`.
+
+    Raises `WrongShapeError` where a name has vectors of several d.
+    """
     columns = {}
     for name in names:
-        values = [np.asarray(record["bindings"][name]) for record in records]
+        own = [name in record.get("bindings", {}) for record in records]
+        if not any(own):
+            columns[name] = constants[name]
+            continue
+        values: list[NDArray[Any]] = [
+            np.asarray(record["bindings"][name] if mine else constants[name].rows)
+            for record, mine in zip(records, own, strict=True)
+        ]
         dims = {value.shape[-1] for value in values}
         if len(dims) > 1:
             raise WrongShapeError(f"{name} has vectors of {' and '.join(map(str, sorted(dims)))} numbers")

@@ -79,7 +79,7 @@ class Mix:
 def lengths(rows: Floats) -> NDArray[np.float64]:
     """The length of each row (n, d) in float64; one within 5e-7 of 1 is 1."""
     wide = rows.astype(np.float64, copy=False)
-    found = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+    found: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", wide, wide))
     found[np.abs(found - 1) <= NEARLY] = 1
     return found
 
@@ -101,5 +101,5 @@ def angles(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.f
     """
     apart = np.sqrt(np.einsum("ij,ij->i", x - y, x - y))
     along = np.sqrt(np.einsum("ij,ij->i", x + y, x + y))
-    angle: NDArray[np.float64] = 2 * np.arctan2(apart, along)
-    return angle, along <= ZERO
+    opposite: NDArray[np.bool_] = along <= ZERO
+    return 2 * np.arctan2(apart, along), opposite

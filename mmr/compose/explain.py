@@ -55,7 +55,8 @@ def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _of(weight: Weight, i: int) -> float:
-    return float(weight[i]) if isinstance(weight, np.ndarray) and weight.ndim else float(weight)
+    many = np.atleast_1d(weight)
+    return float(many[i if len(many) > 1 else 0])
 
 
 def _round(value: Any) -> Any:

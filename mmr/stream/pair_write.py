@@ -179,6 +179,13 @@ class PairWriter:
         self._lines_file.write(dump(line, self._vector_format))
         self._since += 1
 
+    def write_rows(self, rows: Any, lines: bytes) -> None:
+        """Append a block: rows (n, d) little-endian float32 in C order, and n whole lines of records."""
+        self._write_eof()
+        self._write_rows(rows, {})
+        self._lines_file.write(lines)
+        self._since += len(rows)
+
     def _write_rows(self, rows: Any, record: Mapping[str, Any]) -> None:
         if self._dim is None:
             self._dim = same_dim(None, rows, record)
