@@ -45,7 +45,7 @@ def answer(
         ready = [query for query in _embedded(index, fresh, embed, model) if _fits(index, query, reject)]
         for query, hits in zip(ready, search(index, ready, wanted), strict=True):
             add_step(query, f"query {shown(index.path.name)} k={wanted.k}")
-            if held is not None and held.is_for(query):
+            if held is not None and held.is_for(query) and not wanted.raw:
                 add_step(query, held.step)
             query["hits"] = hits
             yield query

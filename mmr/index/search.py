@@ -35,6 +35,7 @@ class Wanted(NamedTuple):
     exclude_self  leave out the item that the query is (same id, path or digest)
     refine        candidates a hit that are compared exactly; None for what the index says
     knobs         parameters of the kind that a search alone uses, in the place of the index's
+    raw           leave out the correction that the index holds
     """
 
     k: int = 10
@@ -46,6 +47,7 @@ class Wanted(NamedTuple):
     exclude_self: bool = False
     refine: int | None = None
     knobs: Params | None = None
+    raw: bool = False
 
 
 Answer = list[dict[str, Any]]
@@ -68,7 +70,9 @@ def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answ
 def places(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Nearest]:
     """Where the hits of each query are, and their scores: what `search` looks up, (hits,) a query."""
     segments, held = index.segments(), index.correction()
-    raw = [] if held is None else [i for i, query in enumerate(queries) if not held.is_for(query)]
+    raw = [
+        i for i, query in enumerate(queries) if held is not None and (wanted.raw or not held.is_for(query))
+    ]
     if not raw:
         return _search(index, segments, queries, wanted)
     plain = [segment._replace(numbers=None) for segment in segments]
