@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmr.errors import BadDataError, shown
 
@@ -51,5 +51,32 @@ def vectors_of(index: Index) -> Callable[[Sequence[str]], NDArray[np.float32]]:
                 "Name the index that the hits are from.",
             )
         return np.stack([np.asarray(vectors[name], np.float32) for name in names])
+
+    return found
+
+
+def fields_of(index: Index) -> Callable[[Sequence[str], tuple[str, ...]], list[dict[str, Any] | None]]:
+    """A function that returns stored fields of items by their ids; None for an item that is not there."""
+
+    def found(names: Sequence[str], fields: tuple[str, ...]) -> list[dict[str, Any] | None]:
+        index.refresh()
+        places = index.places_of(names)
+        known = dict(zip(places, index.records(list(places.values()), fields), strict=True))
+        index.rest()
+        return [known.get(name) for name in names]
+
+    return found
+
+
+def children_of(index: Index) -> Callable[[Sequence[str]], list[int]]:
+    """A function that returns how many items of the index name each parent, counted once."""
+    counted: dict[str, int] = {}
+
+    def found(names: Sequence[str]) -> list[int]:
+        if not counted:
+            index.refresh()
+            counted.update(index.children())
+            index.rest()
+        return [counted.get(name, 1) for name in names]
 
     return found

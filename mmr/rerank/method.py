@@ -68,12 +68,16 @@ class Tools:
 
     vectors_of  lists of ids -> of each list its vectors (n, d) float32, or the id that is not there
     search      (queries (q, d), the records, k) -> of each query its hits from the whole index
+    fields_of   (ids, field names) -> of each item its stored fields, None where it is not there
+    children_of ids of parents -> how many items each has
     note        says a line on stderr
     model       of the vectors that `vectors_of` gives, None when unknown; `gallery` is what they are of
     """
 
     vectors_of: Callable[[Sequence[Sequence[str]]], Sequence[NDArray[np.float32] | str]] | None = None
     search: Callable[[NDArray[np.float32], Sequence[Record], int], Sequence[Sequence[Hit]]] | None = None
+    fields_of: Callable[[Sequence[str], tuple[str, ...]], Sequence[Mapping[str, Any] | None]] | None = None
+    children_of: Callable[[Sequence[str]], Sequence[int]] | None = None
     note: Note = print
     model: str | None = None
     gallery: str = "the index"
