@@ -29,6 +29,8 @@ format_ = click.option("--format", "format_", type=click.Choice(["jsonl", "trec"
                        "jsonl]")  # fmt: skip
 index = click.option("--index", metavar="INDEX", help="Where the vectors of the hits are.  [default: in the "
                      "hits, from `mmr query --with-vectors`]")  # fmt: skip
+stored = click.option("--index", metavar="INDEX", help="Where the hits' stored fields are.  [default: in the "
+                      "hits, from `mmr query --fields`]")  # fmt: skip
 explain = click.option("--explain", is_flag=True, help="Each hit says in `why` why it moved.")
 keep = click.option("-k", "top", type=click.IntRange(min=1), metavar="N",
                     help="Hits per query that are kept.  [default: all]")  # fmt: skip
@@ -74,6 +76,8 @@ def _options(row: Row) -> list[Any]:
     shared = [click.argument("files", metavar="[FILE]...", nargs=-1), *map(option, row.params), depth]
     if "vectors" in row.needs:
         shared.append(index)
+    if "fields" in row.needs:
+        shared.append(stored)
     return [*shared, keep, explain, format_, options.vector_format, options.output]
 
 
@@ -147,11 +151,16 @@ def tools_of(index: str | None, report: Report, stack: ExitStack) -> Tools:
     if index is None:
         return Tools(note=report.note)
     from mmr.cli.gathered import Gather
+    from mmr.cli.stored import children_of, fields_of
     from mmr.errors import shown
     from mmr.index import open_index
 
     opened = stack.enter_context(open_index(index))
-    return Tools(Gather(opened), _searching(opened), report.note, opened.meta.model, shown(opened.path.name))
+    return Tools(
+        vectors_of=Gather(opened), search=_searching(opened), fields_of=fields_of(opened),
+        children_of=children_of(opened), note=report.note, model=opened.meta.model,
+        gallery=shown(opened.path.name),
+    )  # fmt: skip
 
 
 def _searching(opened: Index) -> Any:

@@ -12,8 +12,9 @@ from mmr.evaluate.candidates import Candidates, of_groups
 from mmr.evaluate.judged import Floats, Ints, Judged
 from mmr.evaluate.qrels import Qrels
 from mmr.evaluate.runs import Rankings, read_rankings
-from mmr.evaluate.ties import equal_to_previous, order_by_score, reordered
+from mmr.evaluate.ties import equal_to_previous, reordered
 from mmr.stream.compressed import is_regular, open_input
+from mmr.stream.ranking import order_by_score
 from mmr.stream.spans import Bools, Hashes, Lookup, Spans, hashed, joint, ranges, repeated
 
 Sets = Mapping[str, Collection[str]]

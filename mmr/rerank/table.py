@@ -75,7 +75,8 @@ class Row(NamedTuple):
 
     loads    where its `Method` class is, "package.module:Name"; with `own` its click command
     params   its parameters, which become options
-    needs    of "query" (the query's vector) and "vectors" (those of the hits): what is gathered for it
+    needs    of "query" (the query's vector) and "vectors" (those of the hits): what is gathered for it; and
+             of "fields" (stored ones of the hits, by `Tools.fields_of`)
     depth    how many first hits it works on unless told; ALL for as many as there are
     across   "helps", "hurts" or "unknown": when the query is of another modality than the hits. One that
              hurts warns
@@ -109,6 +110,10 @@ GUARD = (
 )  # fmt: skip
 RESEARCH = Param("research", False, "Search the whole index again with the new query", "flag")
 NO_GUARD = GUARD[0]._replace(default="none")
+
+FUSIONS = ("rrf", "combsum", "combmnz", "combanz", "combmax", "combmed", "isr", "log-isr", "log1p-isr",
+           "borda", "rbc", "convex")  # fmt: skip
+SCALES = ("minmax", "max", "sum", "z", "cosine", "rank", "isr", "borda")
 
 METHODS: tuple[Row, ...] = (
     Row("superglobal", "every hit becomes the mean of its nearest hits, and the query their maximum",
@@ -181,6 +186,20 @@ METHODS: tuple[Row, ...] = (
         "The history must be older than the query, and without what is looked for",
         "after PerSRV, Chee et al. 2024", needs=BOTH, depth=400,
         example="profile --history mine.jsonl --index pics.mmr"),
+    Row("fuse", "one ranking out of several", "mmr.cli.rerank_fuse:command",
+        (Param("method", "rrf", "How places or scores are added up", "choice", choices=FUSIONS),
+         Param("norm", None, "Scale of each query's scores in each run, as mmr-normalize(1) has them, or "
+               "none; minmax unless told", "choice", choices=("none", *SCALES)),
+         Param("missing", "zero", "What an item counts in a run that has it not: nothing, or as that run's "
+               "lowest (min)", "choice", choices=("zero", "min")),
+         Param("constant", 60, "Added to each place by rrf", "number", 0, 100_000),
+         Param("phi", 0.8, "Patience of rbc", "number", 0, 1),
+         Param("weights", None, "Weights of the files by convex, with commas; they add up to 1", "text",
+               metavar="X,..."),
+         Param("depth", None, "Take this many first hits of each run", "whole", 1)),
+        "Several systems. rrf where their scores are on different scales; convex with minmax where fifty or "
+        "more judged queries can say the weights", "Cormack et al. 2009 (rrf)", across="helps",
+        example="fuse dense.jsonl lexical.trec", own=True),
     Row("cut", "a shorter answer, possibly none, and the reason", f"{HERE}.cut:Cut",
         (Param("method", "gmm", "How the end is found", "choice",
                choices=("gmm", "gap", "threshold", "probability")),
@@ -200,6 +219,21 @@ METHODS: tuple[Row, ...] = (
                "number", 0, 1)),
         "Everywhere; a threshold on raw scores is one model's. gmm wants ten hits and more",
         "Wang et al. 2025, ViDoRAG (gmm)", example="cut --method gmm --min 0 --max 10"),
+    Row("group", "pages, frames or captions become one hit of their parent", f"{HERE}.fold:Group",
+        (Param("by", "max", "The score of a parent from those of its children", "choice",
+               choices=("max", "mean", "sum", "top-mean", "softmax", "log-mean-exp")),
+         Param("over", "retrieved", "Of which children a mean is: of those that are hits, or of all, where "
+               "the others count as the lowest hit", "choice", choices=("retrieved", "all")),
+         Param("top", None, "top-mean: how many of the best, 3 unless told", "whole", 1),
+         Param("temperature", None, "softmax and log-mean-exp: .1 unless told", "number", 1e-6),
+         Param("children", None, "Children that a hit keeps for unfold, all unless told", "whole", 1)),
+        "Ask for five to ten times more hits than parents; fold after fusion, before diversity. sum favours "
+        "long parents, a mean over retrieved children those with one good child", "",
+        needs=("fields",), example="group --index pages.mmr -k 10"),
+    Row("unfold", "the children of grouped hits become hits again", f"{HERE}.fold:Unfold",
+        (Param("order", "score", "By their own scores, or the children of the first parent first", "choice",
+               choices=("score", "parent")),),
+        "After group", "", example="group --index pages.mmr -k 3 | mmr rerank unfold"),
 )  # fmt: skip
 
 
