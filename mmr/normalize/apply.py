@@ -136,7 +136,7 @@ class Correction:
                 f"{where} is a query of {own}, and the bank of {self._name} is of {bank}",
                 "A bank must be like the queries: fit with one of their kind, or say --force.",
             )
-        if self._in_bank(record, own):
+        if not self.state.bank.shipped and self._in_bank(record, own):
             raise BadDataError(
                 f"{where} ({shown(record['id'])}) is in the bank that {self._name} was fitted with: a figure "
                 "over such queries would be too good",

@@ -15,6 +15,7 @@ from mmr.errors import BadDataError, raise_item, shown
 from mmr.stream.read import read_records
 from mmr.stream.records import check_model
 
+SHIPPED = "the words of mmr"  # how the bank is called that ships
 SAME = 0.999  # a cosine from which on two vectors count as the same thing
 
 
@@ -35,6 +36,11 @@ class Bank(NamedTuple):
     modality: str
     name: str
     digest: str
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it is of the words that ship, which anybody's query may be."""
+        return self.name.startswith(SHIPPED)
 
     @property
     def source(self) -> str:
@@ -67,6 +73,13 @@ def read_bank(path: str) -> Bank:
     known = modalities.pop() if len(modalities) == 1 else "mixed"
     name = "stdin" if path == "-" else Path(path).name
     return Bank(whole, np.array(keys, np.uint64), model, known, name, digest(whole))
+
+
+def bank_of_words(texts: Sequence[str], rows: NDArray[np.float32], model: str | None, name: str) -> Bank:
+    """The bank of words whose vectors are rows (m, d)."""
+    whole = unit(rows)
+    return Bank(whole, np.array([key({"text": text}) for text in texts], np.uint64), model, "text", name,
+                digest(whole))  # fmt: skip
 
 
 def _vector(

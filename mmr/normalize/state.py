@@ -33,6 +33,7 @@ class State:
     learned  arrays of the gallery as a whole
     bank     the queries that it was fitted with; `items` for methods with two banks
     gallery  the name of the index
+    chosen   how its parameters were chosen, where several were tried
     """
 
     row: Row
@@ -45,6 +46,7 @@ class State:
     bank: Bank
     items: Bank | None
     gallery: str
+    chosen: str = ""
 
     @property
     def banks(self) -> Banks:
@@ -58,6 +60,8 @@ class State:
         banks = f"bank={self.bank.source}"
         if self.items is not None:
             banks += f", items={self.items.source}"
+        if self.chosen:
+            banks += f", {self.chosen}"
         return " ".join(filter(None, ["normalize", self.row.name, params, banks]))
 
 
@@ -89,6 +93,7 @@ def _about(state: State) -> dict[str, Any]:
         "format": FORMAT, "method": state.row.name, "params": state.params, "model": state.model,
         "dim": state.dim, "gallery": {"name": state.gallery, "items": len(state.ids)},
         "bank": of(state.bank), "items": of(state.items),
+        **({"chosen": state.chosen} if state.chosen else {}),
         "versions": {"mmr": __version__, "numpy": np.__version__},
     }  # fmt: skip
 
@@ -127,7 +132,7 @@ def _state(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> State:
     if not all(np.isfinite(values).all() for values in (*columns.values(), *learned.values())):
         raise Damaged("it holds numbers that are not finite")
     state = State(row, checked(row, params), model, dim, ids, columns, learned, bank, items,
-                  str(about["gallery"]["name"]))  # fmt: skip
+                  str(about["gallery"]["name"]), str(about.get("chosen", "")))  # fmt: skip
     _same_columns(state)
     return state
 
