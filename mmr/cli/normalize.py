@@ -65,28 +65,36 @@ def command() -> None:
               "nnn and gc have one.")  # fmt: skip
 @click.option("-k", "top", type=click.IntRange(min=1), metavar="N", help="Hits per query.  [default: all]")
 @options.min_prob
+@click.option("--as", "side", type=click.Choice(["items", "queries"]), metavar="SIDE", help="What the "
+              "vectors are: items or queries, for invgc and localadj.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Go on with queries that are in the bank or of another kind, or "
               "whose scores were made in another way.")  # fmt: skip
-@_format
+@click.option("--format", "format_", type=click.Choice(["jsonl", "trec", "table", "ids", "npy"]),
+              metavar="NAME", help="jsonl, trec, table or ids; npy, blocks of bare vectors, for changes of "
+              "vectors.  [default: table on a terminal, else jsonl]")  # fmt: skip
 @options.vector_format
 @options.output
 @options.reports("normalize")
 def _apply(
     report: Report, state: str, files: tuple[str, ...], index: str | None, alpha: float | None,
-    top: int | None, min_prob: float | None, force: bool, format_: str | None, vector_format: str,
-    output: str,
+    top: int | None, min_prob: float | None, side: str | None, force: bool, format_: str | None,
+    vector_format: str, output: str,
 ) -> None:  # fmt: skip
     from mmr.normalize.archive import kind_of
 
     kind = kind_of(state)
-    if kind != "correction":
-        given = {"--index": index is not None, "--alpha": alpha is not None}
-        applied.refuse(kind, state, [name for name, is_given in given.items() if is_given])
-        records = applied.records_of(kind, state, _read(files, report), report, top, min_prob, force)
-        write_hits(records, format_, output, vector_format)
+    applied.refuse(kind, state, {
+        "--index": index is not None, "--alpha": alpha is not None, "-k": top is not None,
+        "--min-prob": min_prob is not None, "--as": side is not None, "--force": force,
+        f"--format {format_}": format_ in applied.NOT_OF_VECTORS})  # fmt: skip
+    if kind == "vectors":
+        changed = applied.changed(state, _read(files, report), report, side)
+        write_hits(changed, format_ or "jsonl", output, vector_format)
         return
-    if min_prob is not None:
-        raise click.UsageError("--min-prob is for a file of `mmr fit calibrate`.")
+    if kind == "calibration":
+        calibrated = applied.calibrated(state, _read(files, report), report, top, min_prob, force)
+        write_hits(calibrated, format_, output, vector_format)
+        return
     from mmr.normalize.apply import Correction, turned
     from mmr.normalize.state import read_state
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.errors import UsageError, shown
@@ -72,6 +73,38 @@ class ScaleRow(NamedTuple):
     loads: str
     note: str
     stream: bool = False
+
+
+class Choice(NamedTuple):
+    """One parameter that is a word."""
+
+    name: str
+    default: str
+    note: str
+    values: tuple[str, ...]
+
+    @property
+    def option(self) -> str:
+        """Its name on the command line."""
+        return f"--{self.name}"
+
+
+class VectorRow(NamedTuple):
+    """One change of vectors: `fit` learns it, `normalize apply` changes streams of vectors with it.
+
+    needs   what it learns from: "set" (vectors of any kind), "banks" (of queries and of items) or "pairs"
+            (the same things in two models' vectors)
+    sides   it changes items and leaves queries as they are, so that `apply` must be told which they are
+    """
+
+    name: str
+    summary: str
+    loads: str
+    params: tuple[Param | Choice, ...]
+    safe: str
+    source: str
+    needs: str = "set"
+    sides: bool = False
 
 
 class CalibrationRow(NamedTuple):
@@ -152,6 +185,48 @@ SCALES: tuple[ScaleRow, ...] = (
 )  # fmt: skip
 
 
+MEAN = Choice("mean", "modality", "Take off the mean of each modality, the mean of all, or none",
+              ("modality", "overall", "none"))  # fmt: skip
+RATES = (Param("rate", 1, "How much of what items have in common is taken off", 0, 100),
+         Param("query_rate", 1, "The same for what queries have in common", 0, 100))  # fmt: skip
+
+VECTORS: tuple[VectorRow, ...] = (
+    VectorRow("centre", "the mean is taken off", f"{HERE}.spaces:Centre",
+              (MEAN._replace(note="Take off the mean of each modality, or the mean of all",
+                             values=("modality", "overall")),),
+              "A mean a modality, from the same domain; one mean for both loses up to 24 points of R@1",
+              "standard"),
+    VectorRow("abtt", "the mean and the few directions of most variance are taken off",
+              f"{HERE}.spaces:Abtt",
+              (Param("directions", 1, "How many directions", 0, 4096, whole=True), MEAN),
+              "Between words and pictures 0 or 1 direction, or leave it", "Mu and Viswanath 2018"),
+    VectorRow("pca", "fewer dimensions: the directions of most variance", f"{HERE}.spaces:Pca",
+              (Param("dims", 128, "How many dimensions", 1, 65_536, whole=True),
+               MEAN._replace(default="none"),
+               Choice("length", "unit", "Bring what is left to length 1, or keep its length",
+                      ("unit", "keep"))),
+              "Smaller and faster at a moderate loss; without a mean inner products are kept best",
+              "Eckart and Young 1936"),
+    VectorRow("whiten", "the variance is made alike in all directions", f"{HERE}.spaces:Whiten",
+              (Param("shrink", 0.5, "How far the variances are drawn to their mean first", 0, 1),
+               Choice("form", "zca", "Keep the axes of the space, or turn to those of the variance",
+                      ("zca", "pca")), MEAN),
+              "Lost recall on every set that was measured; it flattens hubs", "Kessy et al. 2018"),
+    VectorRow("invgc", "items lose what they have in common with both banks", f"{HERE}.graphs:InvGc", RATES,
+              "Rates of 1 to 2; queries stay as they are, so that only items are written anew",
+              "Jian and Wang 2023", needs="banks", sides=True),
+    VectorRow("localadj", "invgc over the nearest of each bank alone", f"{HERE}.graphs:LocalAdj",
+              (*(param._replace(default=0.5) for param in RATES),
+               Param("pool", 0.01, "Share of a bank that counts as near, one vector at least", 1e-6, 1)),
+              "Banks of thousands", "Jian and Wang 2023", needs="banks", sides=True),
+    VectorRow("map", "the vectors of one model become those of another", f"{HERE}.maps:Map",
+              (Choice("form", "auto", "Turn the space, or the best linear map; auto takes ridge where there "
+                      "are as many pairs as dimensions", ("auto", "orthogonal", "ridge")),
+               Param("ridge", 0.3, "Weight that holds the linear map small", 0, 1e6)),
+              "A new model's queries before an old index; pairs of words alone will do",
+              "Schönemann 1966; Jang and Lim 2024, XBT", needs="pairs"),
+)  # fmt: skip
+
 CHANCES = f"{HERE}.chances"
 
 CALIBRATIONS: tuple[CalibrationRow, ...] = (
@@ -166,6 +241,15 @@ CALIBRATIONS: tuple[CalibrationRow, ...] = (
                    "judged queries. Scores must be cosines",
                    "Rossi et al. 2024, Relevance Filtering for Embedding-based Retrieval", query=True),
 )  # fmt: skip
+
+
+def vector_row(name: str) -> VectorRow:
+    """Return the row of a change of vectors. Raises `UsageError` for a name that the table lacks."""
+    row = next((row for row in VECTORS if row.name == name), None)
+    if row is None:
+        known = ", ".join(row.name for row in VECTORS)
+        raise UsageError(f"no change of vectors is called {shown(name)!r}", f"There are: {known}.")
+    return row
 
 
 def calibration_row(name: str) -> CalibrationRow:
@@ -205,11 +289,31 @@ def checked(row: Row, values: dict[str, float]) -> dict[str, float]:
     """
     known = {param.name: param for param in row.params}
     for name, value in values.items():
-        if name not in known:
-            has = ", ".join(known) or "no parameters"
-            raise UsageError(f"{shown(name)} is no parameter of {row.name}", f"It has: {has}.")
-        param = known[name]
-        if not param.low <= value <= param.high or (param.whole and value != int(value)):
-            kind = "a whole number" if param.whole else "a number"
-            raise UsageError(f"{param.option} {value:g}: it must be {kind}, {param.span}.")
+        _known(name, known, row.name)
+        _in_range(known[name], value)
     return {name: values.get(name, param.default) for name, param in known.items()}
+
+
+def checked_values(row: VectorRow, values: dict[str, Any]) -> dict[str, float | str]:
+    """The same of a change of vectors, whose parameters may be words."""
+    known = {param.name: param for param in row.params}
+    for name, value in values.items():
+        _known(name, known, row.name)
+        param = known[name]
+        if isinstance(param, Param):
+            _in_range(param, float(value))
+        elif value not in param.values:
+            raise UsageError(f"{param.option} {shown(str(value))}: it must be {', '.join(param.values)}.")
+    return {name: values.get(name, param.default) for name, param in known.items()}
+
+
+def _known(name: str, known: Mapping[str, Any], method: str) -> None:
+    if name not in known:
+        has = ", ".join(known) or "no parameters"
+        raise UsageError(f"{shown(name)} is no parameter of {method}", f"It has: {has}.")
+
+
+def _in_range(param: Param, value: float) -> None:
+    if not param.low <= value <= param.high or (param.whole and value != int(value)):
+        kind = "a whole number" if param.whole else "a number"
+        raise UsageError(f"{param.option} {value:g}: it must be {kind}, {param.span}.")

@@ -150,6 +150,31 @@ def same_model(first: str | None, second: str | None) -> bool:
     return one_hash == two_hash if one_hash and two_hash else one == two
 
 
+def unchanged(model: str) -> tuple[str, tuple[str, ...]]:
+    """The spec of the encoder behind a model's name, and how its vectors were changed since.
+
+    >>> unchanged("clip~centre~pca#1f"), unchanged("clip#9f")
+    (('clip', ('centre', 'pca')), ('clip', ()))
+    """
+    spec = model.rpartition("#")[0] if "#" in model else model
+    ways: list[str] = []
+    while (parts := spec.rpartition("~"))[1] and parts[2].isalpha():
+        spec = parts[0]
+        ways.insert(0, parts[2])
+    return spec, tuple(ways)
+
+
+def apply_the_same(model: str) -> str:
+    """What to do to get vectors of a model whose vectors `mmr normalize apply` changed; "" of any other."""
+    spec, ways = unchanged(model)
+    if not ways:
+        return ""
+    return (
+        f"Its vectors are those of {spec} as `mmr normalize apply` changed them ({', '.join(ways)}): "
+        f"embed with --model {spec}, then apply the same file."
+    )
+
+
 def check_model(
     expected: str | None, found: str | None, *, expected_by: str, found_by: str, fix: str = ""
 ) -> None:
