@@ -29,8 +29,8 @@ OPTIONS = (
                  "in its place."),
     click.option("--style", metavar="NAME|FILE", default="short", show_default=True, help="How a rewriter is "
                  "asked: short, contextual, structural, fashion or focus, or a file of yours."),
-    click.option("--captions", "how_many", type=click.IntRange(1, 100), default=1, show_default=True, metavar="K",
-                 help="Captions of each picture; every one is edited."),
+    click.option("--captions", "how_many", type=click.IntRange(1, 100), default=1, show_default=True,
+                 metavar="K", help="Captions of each picture; every one is edited."),
 )  # fmt: skip
 
 

@@ -6,16 +6,28 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any, cast
 
-from mmr.encoders.protocol import Closes, Doubts, Encoder, Prepares, Rejects, Runs, described, model_name
+from mmr.encoders.protocol import (
+    Closes,
+    Composes,
+    Doubts,
+    Encoder,
+    Injects,
+    Prepares,
+    Rejects,
+    Runs,
+    described,
+    model_name,
+)
 from mmr.encoders.table import Model, Row, find, list_models, loader, resolve
 from mmr.errors import UnavailableError, UsageError, shown
+from mmr.stream.records import apply_the_same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "Closes", "Doubts", "Encoder", "Model", "Prepares", "Rejects", "Row", "Runs", "described", "list_models",
-    "load", "model_name", "resolve",
+    "Closes", "Composes", "Doubts", "Encoder", "Injects", "Model", "Prepares", "Rejects", "Row", "Runs",
+    "described", "list_models", "load", "model_name", "resolve",
 ]  # fmt: skip
 
 
@@ -34,6 +46,9 @@ def load(
     Raises `UsageError` for an unknown spec, or a device or precision that this encoder has no use for,
     and `UnavailableError` with one sentence on what to run when weights, package or program are missing.
     """
+    if named_by and apply_the_same(spec):
+        what = f"{shown(named_by)} has vectors of {shown(spec)}, which no encoder makes by itself"
+        raise UnavailableError(what, apply_the_same(spec))
     try:
         spec = resolve(spec)
         row = find(spec)

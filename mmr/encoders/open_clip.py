@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mmr.encoders import torch_setup, weights
+from mmr.encoders import inject, torch_setup, weights
 from mmr.errors import BadDataError, UnavailableError, UsageError, shown
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from PIL import Image
+
+    from mmr.encoders.inversion import Inversion, Inverted
 
 PREFIX = "open_clip:"
 FORM = "Write open_clip:MODEL/PRETRAINED or open_clip:MODEL@FILE.safetensors."
@@ -166,7 +168,7 @@ def tokenizer_of(open_clip: Any, name: str, config: dict[str, Any], spec: str) -
 
 
 class OpenClip:
-    """An `Encoder` (with the capabilities `Prepares` and `Runs`) around one open_clip model.
+    """An `Encoder` (with the capabilities `Prepares`, `Injects` and `Runs`) around one open_clip model.
 
     runs  what the vectors were computed with: precision, device and versions; recorded, never compared
     """
@@ -226,6 +228,29 @@ class OpenClip:
             scaled = pixels.permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
             scaled.sub_(self._mean).div_(self._std)
             return unit(self._model.encode_image(scaled.to(self._dtype)), self.spec)
+
+    def inject(self, templates: list[str], words: np.ndarray) -> np.ndarray:
+        """Return (n, d) float32, one unit vector a text whose `{}` holds `words` (n, tokens, width)."""
+        import torch
+
+        if not templates:
+            return self._none()
+        text = inject.placed(self._tokenizer, templates, words.shape[1])
+        text = inject.Placed(*(part.to(self._device) for part in text))
+        with torch.inference_mode(), enough_memory(len(templates)):
+            at = torch.from_numpy(words).to(self._device)
+            return unit(inject.encoded(self._model, text, at, shortened), self.spec)
+
+    def invert(self, vectors: np.ndarray, how: Inversion) -> Inverted:
+        """Learn the token embeddings whose text comes nearest to each unit vector of (n, d)."""
+        import torch
+
+        from mmr.encoders.inversion import invert
+
+        self._model.requires_grad_(False)
+        with enough_memory(len(vectors)):
+            targets = torch.from_numpy(vectors).to(self._device)
+            return invert(self._model, self._tokenizer, targets, how, shortened)
 
     def parts(self) -> Parts:
         """The model and its tokenizer, to read and not to change."""

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from mmr.encoders.inversion import Inversion, Inverted
+
 
 class Encoder(Protocol):
     """Turn pictures and words into vectors of one space.
@@ -64,6 +66,28 @@ class Rejects(Protocol):
 
     def try_images(self, images: list[Image.Image]) -> tuple[np.ndarray, dict[int, str]]:
         """Return (n, d) float32 and why rows failed; a failed row is all NaN."""
+        ...
+
+
+@runtime_checkable
+class Composes(Protocol):
+    """A capability: a picture and the words that change it become one vector together."""
+
+    def compose(self, images: list[Image.Image], texts: list[str]) -> np.ndarray:
+        """Return (n, d) float32, one unit vector a pair."""
+        ...
+
+
+@runtime_checkable
+class Injects(Prepares, Protocol):
+    """A capability: token embeddings take the place of a word, and can be learned from vectors."""
+
+    def inject(self, templates: list[str], words: np.ndarray) -> np.ndarray:
+        """Return (n, d) float32, one unit vector a text whose `{}` holds `words` (n, tokens, width)."""
+        ...
+
+    def invert(self, vectors: np.ndarray, how: Inversion) -> Inverted:
+        """Learn the token embeddings whose text comes nearest to each unit vector of (n, d)."""
         ...
 
 
