@@ -234,6 +234,16 @@ METHODS: tuple[Row, ...] = (
         (Param("order", "score", "By their own scores, or the children of the first parent first", "choice",
                choices=("score", "parent")),),
         "After group", "", example="group --index pages.mmr -k 3 | mmr rerank unfold"),
+    Row("assign", "each query gets one item, so that the scores add up to the most",
+        "mmr.cli.rerank_joins:assign",
+        (Param("one_to_one", False, "Each item goes to one query", "flag"),
+         Param("capacity", None, "Each item goes to as many queries", "whole", 1),
+         Param("capacity_field", None, "A field of the hits says to how many queries an item goes; 1 without "
+               "it", "text", metavar="NAME"),
+         Param("no_match", None, "A query stays without an item rather than take one at or under this "
+               "score. Without it, it takes any hit that is left", "number", -MANY, metavar="S")),
+        "To match two catalogues. Not where several queries may have the same answer",
+        "Kuhn 1955; Jonker and Volgenant 1987", example="assign --one-to-one --no-match .25", own=True),
 )  # fmt: skip
 
 
