@@ -108,12 +108,10 @@ def exact_scores(queries: Floats, query: Rows, vectors: NDArray[np.floating], ro
     queries (q, d), query (m,), vectors (n, d), row (m,); returns (m,) float32. Rows are read in blocks.
     """
     scores = np.empty(len(row), np.float32)
-    step = max(1, EXACT_BYTES // (8 * max(1, queries.shape[1])))
+    wide, step = queries.astype(np.float64), max(1, EXACT_BYTES // (8 * max(1, queries.shape[1])))
     for start in range(0, len(row), step):
         part = slice(start, start + step)
-        products = queries[query[part]].astype(np.float64)
-        products *= vectors[row[part]]
-        scores[part] = products.sum(axis=1)
+        scores[part] = np.einsum("ij,ij->i", wide[query[part]], vectors[row[part]].astype(np.float64))
     return scores
 
 

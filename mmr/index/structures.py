@@ -139,7 +139,9 @@ def _structure(changer: Changer, kind: Kind, meta: Meta, part: Part, trained: Pa
         kind.write(changer.vectors(part.number), meta.params, file, trained)
 
     assert kind.suffix is not None
-    return write_structure(changer.path, f"seg-{part.number}", kind.suffix, write)
+    written = write_structure(changer.path, f"seg-{part.number}", kind.suffix, write)
+    changer.forget([part.number])
+    return written
 
 
 def _train(changer: Changer, kind: Kind, meta: Meta) -> Written:
