@@ -11,14 +11,14 @@ from mmr.arrays.unit import SLACK, unit
 from mmr.errors import BadItem, Reject, shown
 from mmr.index.search import Wanted, search
 from mmr.stream.pipe import batches
-from mmr.stream.records import Record, add_step, check_model
+from mmr.stream.records import Record, add_step, apply_the_same, check_model
 
 if TYPE_CHECKING:
     from mmr.index import Index
 
 BATCH = 1024
 INT8 = "-int8"  # ends the fingerprint of what an int8 text tower gave
-NOT_YET = ("recipe", "sparse", "vectors")
+NOT_YET = ("sparse", "vectors")
 Embed = Callable[[Iterable[Record]], Iterator[Record]]
 
 
@@ -44,7 +44,8 @@ def answer(
         fresh = [query for query in chunk if _is_new(query, seen, reject)]
         ready = [query for query in _embedded(index, fresh, embed, model) if _fits(index, query, reject)]
         for query, hits in zip(ready, search(index, ready, wanted), strict=True):
-            add_step(query, f"query {shown(index.path.name)} k={wanted.k}")
+            recipe = f" recipe {query['recipe']['score']}" if "recipe" in query else ""
+            add_step(query, f"query {shown(index.path.name)} k={wanted.k}{recipe}")
             if held is not None and held.is_for(query) and not wanted.raw:
                 add_step(query, held.step)
             query["hits"] = hits
@@ -75,7 +76,7 @@ def _embedded(index: Index, queries: Sequence[Record], embed: Embed, model: str 
     """The queries with vectors, in order; runs of those without one are embedded together."""
     waiting: list[Record] = []
     for query in queries:
-        if "vector" in query:
+        if "vector" in query or "recipe" in query:
             yield from _flushed(waiting, embed)
             _check(index, query, model)
             yield query
@@ -97,7 +98,8 @@ def _check(index: Index, query: Record, model: str | None) -> None:
     check_model(
         index.meta.model, stated or ("no stated model" if index.meta.model else None),
         expected_by=index.path.name, found_by=str(query.place or shown(query["id"])),
-        fix=f"Embed the queries with --model-of {shown(str(index.path))}, or say --model if they are of it."
+        fix=apply_the_same(index.meta.model or "")
+        or f"Embed the queries with --model-of {shown(str(index.path))}, or say --model if they are of it."
     )  # fmt: skip
 
 
@@ -112,6 +114,8 @@ def _fits(index: Index, query: Record, reject: Reject) -> bool:
     """Whether the query can be searched; its vector becomes unit length unless it says otherwise."""
     where = str(query.place or shown(query["id"]))
     vector = query.get("vector")
+    if "recipe" in query:
+        return _fits_recipe(index, query, reject)
     if vector is None:
         found = next((name for name in NOT_YET if name in query), None)
         what = (
@@ -132,3 +136,27 @@ def _fits(index: Index, query: Record, reject: Reject) -> bool:
         what, fix = "a vector of zeros has no direction", "embed it again"
     reject(BadItem(where, what, fix, stage="search", record=query))
     return False
+
+
+def _fits_recipe(index: Index, query: Record, reject: Reject) -> bool:
+    """Whether a query with a recipe has what that needs; its named vectors become unit length."""
+    from mmr.index.recipes import asked
+
+    try:
+        vectors = dict(zip((one := asked(query)).recipe.names, one.vectors, strict=True))
+        if one.vectors.shape[1] != index.meta.dim:
+            dim = one.vectors.shape[1]
+            raise ValueError(f"named vectors of {dim} dimensions, but {index.path.name} has {index.meta.dim}")
+        zero = next((name for name, vector in vectors.items() if not vector.any()), None)
+        if zero is not None:
+            raise ValueError(f"{zero} is a vector of zeros, which has no direction")
+    except ValueError as error:
+        where = str(query.place or shown(query["id"]))
+        fix = "`mmr compose` writes recipes with their vectors"
+        reject(BadItem(where, str(error), fix, stage="search", record=query))
+        return False
+    if query.get("unit", True):
+        for name, vector in vectors.items():
+            if abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) > SLACK:
+                query["bindings"] = {**query["bindings"], name: unit(vector[None])[0]}
+    return True

@@ -57,7 +57,8 @@ Places = dict[int, Rows]
 def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answer]:
     """Find the hits of each query, best first.
 
-    queries  records with a unit `vector` (d,) and, if they like, `exclude` and `among`
+    queries  records with a unit `vector` (d,), or with a `recipe` over unit `bindings`, and, if they like,
+             `exclude` and `among`
     returns  a list of hits a query: `id`, `score` (float32) and the stored fields asked for
 
     Scores are corrected where the index holds a correction and its bank was of the query's modality.
@@ -70,6 +71,9 @@ def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answ
 def places(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Nearest]:
     """Where the hits of each query are, and their scores: what `search` looks up, (hits,) a query."""
     segments, held = index.segments(), index.correction()
+    joined = [i for i, query in enumerate(queries) if "recipe" in query]
+    if joined:
+        return _with_recipes(index, queries, wanted, joined)
     raw = [
         i for i, query in enumerate(queries) if held is not None and (wanted.raw or not held.is_for(query))
     ]
@@ -83,26 +87,40 @@ def places(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Near
     return [found[i] for i in range(len(queries))]
 
 
+def _with_recipes(
+    index: Index, queries: Sequence[Record], wanted: Wanted, joined: Sequence[int]
+) -> list[Nearest]:
+    """The same where some queries have a recipe; these are scored by cosines, not corrected."""
+    from mmr.index import recipes
+
+    others = sorted(set(range(len(queries))) - set(joined))
+    found = dict(zip(others, places(index, [queries[i] for i in others], wanted), strict=True))
+    cosines = [segment._replace(numbers=None) for segment in index.segments()]
+    mine = recipes.places(index, cosines, [queries[i] for i in joined], wanted)
+    found.update(zip(joined, mine, strict=True))
+    return [found[i] for i in range(len(queries))]
+
+
 def _search(
     index: Index, segments: Sequence[Segment], queries: Sequence[Record], wanted: Wanted
 ) -> list[Nearest]:
-    allowed = _allowed(index, segments, wanted.where)
-    names = _names(index, segments)
-    excluded = [_rows_of(index, _excluded(query, wanted)) for query in queries]
+    allowed = allowed_rows(index, segments, wanted.where)
+    names = names_of(index, segments)
+    excluded = [rows_of(index, excluded_names(query, wanted)) for query in queries]
     alone = [i for i, query in enumerate(queries) if "among" in query or _count(excluded[i]) > FEW]
     together = sorted(set(range(len(queries))) - set(alone))
     found: dict[int, Nearest] = {}
     for members in _alike(together, excluded, segments, wanted.exact):
         extra = max(_count(excluded[i]) for i in members)
         vectors = np.stack([queries[i]["vector"] for i in members]).astype(np.float32, copy=False)
-        answer = _find(segments, allowed, vectors, wanted.k + extra, names, index, wanted)
+        answer = find(segments, allowed, vectors, wanted.k + extra, names, index, wanted)
         for place, i in enumerate(members):
             found[i] = _without(answer, place, segments, excluded[i], wanted.k)
     for i in alone:
-        among = _rows_of(index, queries[i]["among"]) if "among" in queries[i] else None
-        rows = _narrowed(segments, allowed, among, excluded[i])
+        among = rows_of(index, queries[i]["among"]) if "among" in queries[i] else None
+        rows = narrowed(segments, allowed, among, excluded[i])
         vector = np.asarray(queries[i]["vector"], np.float32)[None]
-        answer = _find(segments, rows, vector, wanted.k, names, index, wanted)
+        answer = find(segments, rows, vector, wanted.k, names, index, wanted)
         found[i] = _without(answer, 0, segments, {}, wanted.k)
     return [found[i] for i in range(len(queries))]
 
@@ -118,7 +136,7 @@ def _alike(
     return list(groups.values())
 
 
-def _allowed(
+def allowed_rows(
     index: Index, segments: Sequence[Segment], where: Sequence[tuple[str, str]]
 ) -> list[Rows | None]:
     """The rows of each segment that live and fit `where`; None for all."""
@@ -132,9 +150,10 @@ def _allowed(
     return [None if mask.all() else np.flatnonzero(mask) for mask in masks]
 
 
-def _narrowed(
+def narrowed(
     segments: Sequence[Segment], allowed: Sequence[Rows | None], among: Places | None, excluded: Places
 ) -> list[Rows | None]:
+    """The allowed rows of each segment that are `among` those, where that is given, and not excluded."""
     narrowed: list[Rows | None] = []
     none = np.empty(0, np.int64)
     for segment, rows in zip(segments, allowed, strict=True):
@@ -145,7 +164,9 @@ def _narrowed(
     return narrowed
 
 
-def _names(index: Index, segments: Sequence[Segment]) -> Any:
+def names_of(index: Index, segments: Sequence[Segment]) -> Any:
+    """What gives the ids of rows: (part numbers, rows) -> ids."""
+
     def names(part: Rows, row: Rows) -> list[str]:
         found = np.empty(len(part), object)
         for number in np.unique(part):
@@ -156,14 +177,16 @@ def _names(index: Index, segments: Sequence[Segment]) -> Any:
     return names
 
 
-def _excluded(query: Record, wanted: Wanted) -> list[str]:
+def excluded_names(query: Record, wanted: Wanted) -> list[str]:
+    """The ids, paths and digests that a query must not find."""
     names = list(query.get("exclude", ()))
     if wanted.exclude_self:
         names += [query[name] for name in ("id", "image", "digest") if isinstance(query.get(name), str)]
     return names
 
 
-def _rows_of(index: Index, names: Sequence[str]) -> Places:
+def rows_of(index: Index, names: Sequence[str]) -> Places:
+    """The rows of items by id, path or digest, a segment each."""
     return index.rows_named(names) if names else {}
 
 
@@ -171,7 +194,7 @@ def _count(places: Places) -> int:
     return sum(len(rows) for rows in places.values())
 
 
-def _find(
+def find(
     segments: Sequence[Segment], allowed: Sequence[Rows | None], queries: Floats, k: int, names: Any,
     index: Index, wanted: Wanted,
 ) -> Nearest:  # fmt: skip
