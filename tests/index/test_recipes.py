@@ -53,7 +53,8 @@ def naive(items, one, k, *, where=None):
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**31), recipe=st.sampled_from(RECIPES), where=st.sampled_from([None, "blue"]), exact=st.booleans(),
+@given(seed=st.integers(0, 2**31), recipe=st.sampled_from(RECIPES),
+       where=st.sampled_from([None, "blue"]), exact=st.booleans(),
        kind=st.sampled_from(["flat", "hnsw:m=8,ef=256,least=8"]), data=st.data())  # fmt: skip
 def test_a_recipe_scores_every_allowed_item(tmp_path_factory, seed, recipe, where, exact, kind, data):
     path = tmp_path_factory.mktemp("index") / "x.mmr"
