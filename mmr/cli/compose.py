@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmr.cli import options
+from mmr.cli.language import OPTIONS, language
 from mmr.cli.methods import Methods, sentence
 from mmr.cli.report import Report
 from mmr.compose.table import PRESETS, Param, Row
@@ -115,7 +117,8 @@ def _preset(row: Row) -> click.Command:
         f"{sentence(row.summary)}\n\n{row.expression}\n\n{row.safe}. ({row.source})\n\n\b\nExamples:\n"
         f"  mmr compose {row.name} {_example(row)} | mmr query pics.mmr"
     )
-    return _command(row.name, row.summary, words, map(_option, row.params), composed)
+    own = [*map(_option, row.params), *(OPTIONS if re.search(r"\bt_[rc]\b", row.expression) else ())]
+    return _command(row.name, row.summary, words, own, composed)
 
 
 def _option(param: Param) -> Any:
@@ -159,7 +162,7 @@ _expr = _command(
       mmr compose expr "0.25*v - 0.5*t_r + 1.25*t_c" --from q.jsonl | mmr query pics.mmr
       mmr compose expr "v + \\$a*t_m" --set a=3 --image pics/apple.png --text "in green" | mmr query pics.mmr
     """,
-    [click.argument("text", metavar="EXPRESSION")],
+    [click.argument("text", metavar="EXPRESSION"), *OPTIONS],
     _run_expr,
 )
 _default = _command(
@@ -171,7 +174,7 @@ _default = _command(
     Examples:
       mmr compose default --image pics/apple.png --text "in green" | mmr query pics.mmr
     """,
-    [],
+    OPTIONS,
     _run_default,
 )
 
@@ -282,8 +285,10 @@ def _composed(
 def _prepared(
     records: Iterable[Record], how: Mapping[str, Any], report: Report, stack: ExitStack
 ) -> Iterable[Record]:
-    """The records before anything of them is embedded."""
-    return records
+    """The records before anything of them is embedded, with the captions and edits that programs give."""
+    if "style" not in how:
+        return records
+    return language(how, stack, report).of(records)
 
 
 def _read(how: Mapping[str, Any], report: Report) -> Iterable[Record]:

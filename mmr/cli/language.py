@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli.programs import asks, open_cache, say_of_programs
+from mmr.cli.programs import ASKS, open_cache, say_of_programs
 from mmr.cli.report import Report
 
 if TYPE_CHECKING:
     from mmr.programs.ask import Program
     from mmr.stream.records import Record
 
-F = TypeVar("F", bound=Callable[..., Any])
-NAMES = ("caption_cmd", "caption_url", "rewrite_cmd", "rewrite_url", "style", "how_many", "timeout", "cache",
-         "no_cache")  # fmt: skip
+ASKED = ("caption_cmd", "caption_url", "rewrite_cmd", "rewrite_url")
 OPTIONS = (
     click.option("--caption-cmd", metavar="COMMAND", help="A program that captions pictures which have no "
                  "`caption`."),
@@ -31,15 +29,8 @@ OPTIONS = (
                  "asked: short, contextual, structural, fashion or focus, or a file of yours."),
     click.option("--captions", "how_many", type=click.IntRange(1, 100), default=1, show_default=True,
                  metavar="K", help="Captions of each picture; every one is edited."),
+    *ASKS,
 )  # fmt: skip
-
-
-def language_options(function: F) -> F:
-    """Add the options of captioners and rewriters; they reach the command under `NAMES`."""
-    made: F = asks(function)
-    for option in reversed(OPTIONS):
-        made = option(made)
-    return made
 
 
 class Words:
@@ -55,7 +46,7 @@ class Words:
         for role, other in (("caption", "caption_url"), ("rewrite", "rewrite_url")):
             if how[f"{role}_cmd"] and how[other]:
                 raise click.UsageError(f"--{role}-cmd and --{role}-url: name one of them.")
-        if not any(how[name] for name in NAMES[:4]):
+        if not any(how[name] for name in ASKED):
             return
         self._cache = open_cache(how["cache"], how["no_cache"], stack)
         self._programs = [self._open(role, how, stack) for role in ("caption", "rewrite")]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,20 +13,13 @@ from mmr.cli.report import Report
 if TYPE_CHECKING:
     from mmr.programs.cache import Cache
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_cache = click.option("--cache", metavar="FILE", help="Where answers are kept, so that nothing is asked "
+CACHE = click.option("--cache", metavar="FILE", help="Where answers are kept, so that nothing is asked "
                       "twice.  [default: answers.sqlite in the cache folder]")  # fmt: skip
-_no_cache = click.option("--no-cache", is_flag=True, help="Keep no answers beyond this run.")
-_timeout = click.option("--timeout", type=click.FloatRange(min=0.1), default=120.0, show_default=True,
+NO_CACHE = click.option("--no-cache", is_flag=True, help="Keep no answers beyond this run.")
+TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0.1), default=120.0, show_default=True,
                         metavar="SECONDS", help="How long a program or a server may take for one "
                         "answer.")  # fmt: skip
-
-
-def asks(function: F) -> F:
-    """Add --timeout, --cache and --no-cache."""
-    made: F = _timeout(_cache(_no_cache(function)))
-    return made
+ASKS = (TIMEOUT, CACHE, NO_CACHE)
 
 
 def open_cache(cache: str | None, no_cache: bool, stack: ExitStack) -> Cache:
