@@ -128,7 +128,9 @@ def ranked(query: Rows, part: Rows, row: Rows, score: Floats, names: Names) -> t
 
     All four are (m,); returns (order, place): the candidates' order and each one's place in its query.
     """
-    order = np.lexsort((-score, query))
+    bits = np.ascontiguousarray(score, np.float32).view(np.int32).astype(np.int64)
+    rising = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # floats as whole numbers of the same order
+    order = np.argsort((query << 32) - rising)
     query, score = query[order], score[order]
     first = np.searchsorted(query, query)
     place = np.arange(len(query)) - first

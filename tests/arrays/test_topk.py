@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmr.arrays import topk
-from mmr.arrays.topk import Part, exact_scores, nearest
+from mmr.arrays.topk import Part, exact_scores, nearest, ranked
 
 
 def unit(rng, n, d):
@@ -97,3 +97,15 @@ def test_exact_scores_is_the_float64_sum():
     expected = [np.float32(sum(float(a) * float(b) for a, b in zip(q[1], row, strict=True))) for row in x]
     got = exact_scores(q, np.ones(5, np.int64), x, np.arange(5))
     np.testing.assert_allclose(got, expected, rtol=1e-7)
+
+
+@given(st.integers(0, 10**6))
+def test_the_order_of_candidates_is_by_query_score_and_id(seed):
+    rng = np.random.default_rng(seed)
+    scores = np.float32([-np.inf, -2, -1e-40, -0.0, 0.0, 1e-40, 0.5, 0.5, 3e38])
+    query, row = rng.integers(0, 4, 40), rng.permutation(40)
+    score = rng.choice(scores, 40)
+    order, place = ranked(query, np.zeros(40, np.int64), row, score, lambda _, rows: [f"{r:02}" for r in rows])
+    expected = sorted(range(40), key=lambda i: (query[i], -float(score[i]), -row[i]))
+    assert order.tolist() == expected
+    assert place.tolist() == [sum(query[j] == query[i] for j in expected[:n]) for n, i in enumerate(expected)]
