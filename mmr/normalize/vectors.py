@@ -25,7 +25,7 @@ from mmr.stream.records import Record, add_step, check_model
 FORMAT, KIND = 1, "vectors"
 LEARNED = "learned."
 BATCH = 256
-SIDES = ("items", "queries")
+UNNAMED = "an unnamed model"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Change:
         values = " ".join(
             f"{k}={v if isinstance(v, str) else format(v, 'g')}" for k, v in self.values.items()
         )
-        models = f" from {self.model} to {self.to}" if self.row.needs == "pairs" else ""
+        models = f" from {self.model or UNNAMED} to {self.to or UNNAMED}" if self.row.needs == "pairs" else ""
         return f"normalize {self.row.name} {values}{models} of {self.source}"
 
     @property
