@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import chances, corrections, options, status, towers
+from mmr.cli import chances, corrections, options, status, towers, tune
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import BadItem, MissingInputError, shown
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 
     from mmr.errors import Reject
     from mmr.index.changer import Counts
+    from mmr.index.plan import Asked
     from mmr.stream.records import Record
 
 MAX_DELETE = 0.5
-WRITES = ("delete", "rebuild", "convert", "correct", "no-correct", "calibrate", "no-calibrate", "compact",
-          "export-tower")  # fmt: skip
+WRITES = ("delete", "rebuild", "convert", "tune", "correct", "no-correct", "calibrate", "no-calibrate",
+          "compact", "export-tower")  # fmt: skip
 
 
 @click.command("index")
 @click.argument("index", metavar="INDEX")
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.option("--kind", metavar="KIND", help="Of a new index, or with --rebuild of this one: "
-              "flat:dtype=float16, hnsw:m=32, ivfpq:probe=64.  [default: flat]")  # fmt: skip
+              "auto, flat:dtype=float16, hnsw:m=32, ivfpq:probe=64.  [default: flat]")  # fmt: skip
+@tune.memory
 @click.option("--model", metavar="SPEC", help="The encoder that vectors without a model are of.")
 @click.option(
     "--delete", "do_delete", is_flag=True, help="Delete the items named: ids, one a line, or records."
@@ -42,7 +44,8 @@ WRITES = ("delete", "rebuild", "convert", "correct", "no-correct", "calibrate", 
               f"the items under the roots that may go.  [default: {MAX_DELETE:g}]")  # fmt: skip
 @click.option("--info", "do_info", is_flag=True, help="Say what the index is.")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), metavar="NAME",
-              help="Of --info: table or json.  [default: table on a terminal, else json]")  # fmt: skip
+              help="Of --info and --tune: table or json.  [default: table on a terminal, else "
+              "json]")  # fmt: skip
 @click.option("--list", "do_list", is_flag=True, help="Print the ids of all items.")
 @click.option("--get", "names", multiple=True, metavar="ID", help="Print an item as a record (repeatable).")
 @click.option(
@@ -50,9 +53,12 @@ WRITES = ("delete", "rebuild", "convert", "correct", "no-correct", "calibrate", 
 )
 @click.option("--rebuild", "do_rebuild", is_flag=True, help="Build all but the vectors anew from them.")
 @click.option("--convert", "converted", metavar="KIND", help="Turn the index into another kind, or give it "
-              "other parameters: pq, hnsw:m=16.")  # fmt: skip
-@click.option("--tune-with", metavar="FILE", help="With --convert or --rebuild: queries with vectors that "
-              "stand for those to come; recall is measured with them too.")  # fmt: skip
+              "other parameters: auto, pq, hnsw:m=16.")  # fmt: skip
+@click.option("--tune", "do_tune", is_flag=True, help="Measure what a search can be told, print recall "
+              "against time and size, and keep the fastest that gives --recall.")  # fmt: skip
+@tune.recall
+@click.option("--tune-with", metavar="FILE", help="With --tune, --convert or --rebuild: queries with vectors "
+              "that stand for those to come; recall is measured with them too.")  # fmt: skip
 @click.option("--correct", "fitted", metavar="FILE", help="Hold what `mmr fit` learned, so that every "
               "later query and upsert is corrected.")  # fmt: skip
 @click.option("--no-correct", "do_uncorrect", is_flag=True, help="Take the correction out again.")
@@ -74,7 +80,7 @@ def command(
     do_sync: bool, dry_run: bool, max_delete: float | None, do_info: bool, format_: str | None, do_list: bool,
     names: tuple[str, ...], do_check: bool, do_rebuild: bool, converted: str | None, tune_with: str | None,
     fitted: str | None, do_uncorrect: bool, calibration: str | None, do_uncalibrate: bool, do_compact: bool,
-    tower: str | None, do_dump: bool, wait: float,
+    tower: str | None, do_dump: bool, wait: float, memory: str | None, do_tune: bool, recall: float | None,
     vector_format: str, output: str,
 ) -> int | None:  # fmt: skip
     """Put vectors into an index, and look after it.
@@ -90,7 +96,7 @@ def command(
       mmr index a.mmr --dump | mmr index b.mmr
     """
     verbs = {"delete": do_delete, "sync": do_sync, "info": do_info, "list": do_list, "get": bool(names),
-             "check": do_check, "rebuild": do_rebuild,
+             "check": do_check, "rebuild": do_rebuild, "tune": do_tune,
              "convert": converted is not None, "correct": fitted is not None, "no-correct": do_uncorrect,
              "calibrate": calibration is not None, "no-calibrate": do_uncalibrate,
              "compact": do_compact,
@@ -99,9 +105,10 @@ def command(
     if len(given) > 1:
         raise click.UsageError(f"--{given[0]} and --{given[1]}: one at a time.")
     verb = given[0] if given else None
-    _check_together(
-        verb, files, kind, model, dry_run, max_delete, format_, wait, output, vector_format, tune_with
-    )
+    given_recall = recall is not None and not (kind or converted or "").startswith("auto")
+    _check_together(verb, files, kind, model, dry_run, max_delete, format_, wait, output, vector_format,
+                    tune_with, memory, given_recall)  # fmt: skip
+    asked = tune.asked(memory, recall, report)
     if verb == "info":
         _info(index, format_)
     elif verb == "list":
@@ -111,7 +118,10 @@ def command(
     elif verb == "check":
         return _check(index, report)
     elif verb in ("rebuild", "convert"):
-        _rebuild(index, kind if converted is None else converted, tune_with, model, wait, report)
+        _rebuild(index, kind if converted is None else converted, tune_with, model, wait, asked, report)
+    elif verb == "tune":
+        queries, model = _queries(index, tune_with, model, report)
+        tune.tune(index, recall, queries, model, wait, format_, report)
     elif fitted is not None:
         corrections.correct(index, fitted, wait, report)
     elif verb == "no-correct":
@@ -129,14 +139,14 @@ def command(
     else:
         sources = options.reads_stdin(files, "FILE")
         share = MAX_DELETE if max_delete is None else max_delete
-        _take(index, sources, kind, model, wait, dry_run, report, share if verb == "sync" else None)
+        _take(index, sources, kind, model, wait, dry_run, report, share if verb == "sync" else None, asked)
     return None
 
 
 def _check_together(
     verb: str | None, files: tuple[str, ...], kind: str | None, model: str | None, dry_run: bool,
     max_delete: float | None, format_: str | None, wait: float, output: str, vector_format: str,
-    tune_with: str | None,
+    tune_with: str | None, memory: str | None, recall: bool,
 ) -> None:  # fmt: skip
     """Refuse options that would do nothing beside the one that says what to do."""
     upserts = verb in (None, "sync")
@@ -145,10 +155,12 @@ def _check_together(
         "FILE": bool(files) and not (upserts or verb == "delete"),
         "--kind": kind is not None and not (upserts or verb == "rebuild"),
         "--model": model is not None and not (upserts or tune_with),
-        "--tune-with": tune_with is not None and verb not in ("rebuild", "convert"),
+        "--tune-with": tune_with is not None and verb not in ("rebuild", "convert", "tune"),
+        "--memory": memory is not None and not (upserts or verb in ("rebuild", "convert")),
+        "--recall": recall and verb != "tune",
         "--dry-run": dry_run and not (upserts or verb == "delete"),
         "--max-delete": max_delete is not None and verb != "sync",
-        "--format": format_ is not None and verb != "info",
+        "--format": format_ is not None and verb not in ("info", "tune"),
         "--wait": wait > 0 and not (upserts or verb in WRITES),
         "--output": output != "-" and not writes_records,
         "--vector-format": vector_format != "list" and not writes_records,
@@ -161,7 +173,7 @@ def _check_together(
 
 def _take(
     index: str, sources: tuple[str, ...], kind: str | None, model: str | None, wait: float, dry_run: bool,
-    report: Report, max_delete: float | None,
+    report: Report, max_delete: float | None, asked: Asked,
 ) -> None:  # fmt: skip
     """Upsert a stream; with `max_delete` also make the index follow it."""
     from pathlib import Path
@@ -174,7 +186,7 @@ def _take(
         if max_delete is None:
             counts = upsert(index, read_records(sources, reject=report), reject=report, model=declared,
                             kind=kind, wait=wait, dry_run=dry_run, tick=advance,
-                            corrector=corrections.corrector)  # fmt: skip
+                            corrector=corrections.corrector, asked=asked)  # fmt: skip
         else:
             from mmr.index.sync import sync
 
@@ -184,7 +196,7 @@ def _take(
             going = click.echo if dry_run else None
             counts = sync(index, read, reject=report, model=declared, kind=kind, wait=wait,
                           dry_run=dry_run, max_delete=max_delete, going=going, tick=advance,
-                          corrector=corrections.corrector)  # fmt: skip
+                          corrector=corrections.corrector, asked=asked)  # fmt: skip
     if not dry_run:
         if catalogue.exists(Path(index)):
             towers.take(index, report)
@@ -233,17 +245,15 @@ def _check(index: str, report: Report) -> int:
 
 
 def _rebuild(
-    index: str, kind: str | None, tune_with: str | None, model: str | None, wait: float, report: Report
-) -> None:
+    index: str, kind: str | None, tune_with: str | None, model: str | None, wait: float, asked: Asked,
+    report: Report,
+) -> None:  # fmt: skip
     from mmr.index import open_index
     from mmr.index.check import rebuild
-    from mmr.stream.read import read_records
 
-    queries: Iterable[Record] = ()
-    if tune_with is not None:
-        queries, model = read_records((tune_with,), reject=report), full_name(model, _known(index))
+    queries, model = _queries(index, tune_with, model, report)
     meta = rebuild(index, kind=kind, wait=wait, queries=queries, reject=report, model=model,
-                   corrector=corrections.corrector)  # fmt: skip
+                   corrector=corrections.corrector, asked=asked)  # fmt: skip
     params = ",".join(f"{name}={value}" for name, value in meta.params.items())
     report.note(f"{shown(index)} is of the kind {meta.kind}:{params}, {meta.count:,} items.")
     with open_index(index) as opened:
@@ -252,6 +262,17 @@ def _rebuild(
         report.note("{rows:,} of its rows find {of_rows:.2%} of their {k} nearest.".format(**recall))
         if "queries" in recall:
             report.note("{queries:,} queries find {of_queries:.2%} of their {k} nearest.".format(**recall))
+
+
+def _queries(
+    index: str, file: str | None, model: str | None, report: Report
+) -> tuple[Iterable[Record], str | None]:
+    """The queries of --tune-with, and the model of those that name none."""
+    from mmr.stream.read import read_records
+
+    if file is None:
+        return (), model
+    return read_records((file,), reject=report), full_name(model, _known(index))
 
 
 def _compact(index: str, wait: float, report: Report) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import chances, options, towers
+from mmr.cli import chances, options, towers, tune
 from mmr.cli.hits import on_terminal, write_hits
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--exact", is_flag=True, help="Compare every vector; ignore graphs, lists and codes.")
 @click.option("--refine", type=click.IntRange(1, 1000), metavar="N", help="Compare N candidates a hit "
               "exactly, where graphs, lists or codes are searched.  [default: as indexed]")  # fmt: skip
+@tune.share
 @options.fields
 @click.option("--with-vectors", is_flag=True, help="Hits carry their vectors (heavy; for export).")
 @click.option("--format", "format_", type=click.Choice(["jsonl", "trec", "table", "ids"]), metavar="NAME",
@@ -51,10 +52,9 @@ if TYPE_CHECKING:
 def command(
     report: Report, index: str, words: tuple[str, ...], images: tuple[str, ...], queries_from: str | None,
     all_items: bool, top: int, min_score: float | None, min_prob: float | None, fitted: str | None,
-    where: tuple[str, ...], exclude_self: bool,
-    exact: bool, refine: int | None, fields: str | None, with_vectors: bool, format_: str | None,
-    vector_format: str, output: str, model: str | None, templates: tuple[str, ...], device: str,
-    precision: str, threads: int | None,
+    where: tuple[str, ...], exclude_self: bool, exact: bool, refine: int | None, recall: float | None,
+    fields: str | None, with_vectors: bool, format_: str | None, vector_format: str, output: str,
+    model: str | None, templates: tuple[str, ...], device: str, precision: str, threads: int | None,
 ) -> None:  # fmt: skip
     """Read queries, write each with its hits.
 
@@ -86,6 +86,7 @@ def command(
         tuple(fields.split(",")) if fields else HIT_FIELDS, with_vectors, exact, exclude_self, refine,
     )  # fmt: skip
     with open_index(index) as opened, ExitStack() as stack:
+        wanted = wanted._replace(knobs=tune.knobs(opened, recall, exact, refine))
         embed = _Embedder(opened, model, templates, device, precision, threads, report, stack)
         if all_items:
             queries: Iterable[Record] = items_as_queries(opened)

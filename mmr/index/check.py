@@ -15,6 +15,7 @@ from mmr.index import calibrated, catalogue, merge, plan
 from mmr.index.catalogue import KEPT, ROW_BITS, TOWER, Meta, place, translated
 from mmr.index.changer import Changer
 from mmr.index.corrected import Corrector, damaged_numbers, is_numbers
+from mmr.index.memory import bytes_a_vector
 from mmr.index.plan import Asked
 from mmr.index.reader import Index
 from mmr.index.recall import keep_queries, measure
@@ -210,7 +211,9 @@ def describe(index: Index) -> dict[str, Any]:
         "path": str(index.path), "model": meta.model, "dim": meta.dim, "kind": meta.kind,
         "params": meta.params, "items": meta.count, "segments": len(segments), "dead_rows": rows - meta.count,
         "structures": sum(segment.structure is not None for segment in segments),
+        "bytes_a_vector": bytes_a_vector(index),
         **({"recall": found} if (found := index.recall()) else {}),
+        **{key: noted for key in ("tuned", "auto") if (noted := index.noted(key)) is not None},
         **({"correction": held.facts} if (held := index.correction()) else {}),
         **({"calibration": known.step} if (known := calibrated.held(index)) else {}),
         "text_tower": tower_kind(index), "bases": sorted(index.bases.folders.values()),

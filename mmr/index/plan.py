@@ -13,14 +13,16 @@ from mmr.index import memory, settings
 from mmr.index.catalogue import Meta, change
 from mmr.index.memory import words
 from mmr.index.settings import RECALL
-from mmr.index.table import AUTO, Params, Row, adapter, parse
+from mmr.index.table import AUTO, LEAST, Params, Row, adapter, parse, spelled
 
 if TYPE_CHECKING:
     from mmr.index.changer import Changer
 
-FEW = 10_000
-SCANNED = {"float32": 200_000_000, "float16": 20_000_000}  # numbers that a typed query may read exactly
-CODES = 1_000_000_000  # numbers whose codes a query may read, all of them
+FEW = int(LEAST.default)
+SCANNED = {"float32": 100_000_000, "float16": 20_000_000}  # numbers that a query compares in about 30 ms
+SLOW = 20_000_000  # the same of other types
+CODES = 500_000_000  # numbers whose codes a query reads in about 5 ms
+BYTES = {"float32": 4, "float16": 2}  # others take one
 GROWTH = 2  # the plan is thought over when there are so many times more rows, or so many times fewer
 BUDGET = 0.5  # of the memory that is free
 
@@ -65,33 +67,38 @@ def choose(rows: int, dim: int, dtype: str = "float32", budget: float = math.inf
 
     budget  bytes of memory that building takes, and that what every search reads should stay in
 
-    Measured in tests/benchmarks/test_plan.py: exact while that is quick; short codes, all read, while that
-    is; then codes in lists. Graphs find no more than these do with exact scores of their candidates, and take
-    20 times the memory and 10 times the time to build. Where memory is short, one bit a dimension.
+    Exact while that takes milliseconds; then codes of 4 bits, all read while that takes milliseconds, in
+    lists above. Codes become shorter until they fit. Graphs and sign bits lose to these, on real vectors and
+    on clustered ones: tests/benchmarks/test_plan.py measures it, mmr-results(7) has the figures.
     """
-    vectors = rows * dim * (2 if dtype == "float16" else 4)
+    flat = _plan("flat", rows, dim, dtype, f"fewer than {FEW:,} vectors are compared at once")
     if rows < FEW:
-        return _plan("flat", rows, dim, dtype, f"fewer than {FEW:,} vectors are compared at once")
-    if rows * dim <= SCANNED[dtype] and vectors <= budget:
-        return _plan("flat", rows, dim, dtype, "so few numbers are compared in milliseconds")
-    short = "the vectors are more than " + ("a query should read" if vectors <= budget else "the memory")
-    for spec, why in (
-        ("pq" if rows * dim <= CODES else "ivfpq", short),
-        ("rabitq", f"{short}, and longer codes are too"),
-    ):
-        found = _plan(spec, rows, dim, dtype, why)
-        if max(found.build, found.search) <= budget:
-            return found
-    return found._replace(reason=f"{short}; one bit a dimension is the least that there is")
+        return flat
+    fits = flat.search <= budget
+    if fits and rows * dim <= SCANNED.get(dtype, SLOW):
+        return flat._replace(reason="a query compares them all in milliseconds")
+    why = "comparing all would take long" if fits else f"they are more than the {words(budget)} of memory"
+    kind = "pq" if rows * dim <= CODES else "ivfpq"
+    found = _plan(kind, rows, dim, dtype, why)
+    for pieces in (dim // 4, dim // 8):
+        if max(found.build, found.search) <= budget or not pieces or dim % pieces:
+            break
+        shorter = f"{why}, and so are codes of {found.structure / rows:,.0f} bytes"
+        found = _plan(f"{kind}:m={pieces},opq=yes", rows, dim, dtype, shorter)
+    if found.build > budget:
+        return flat._replace(reason=f"{why}, and building takes {words(found.build)}: the disk is read")
+    return found
 
 
-def _plan(kind: str, rows: int, dim: int, dtype: str, reason: str) -> Plan:
-    params = {**parse(kind)[1], "dtype": dtype}
-    found = adapter(kind)
+def _plan(spec: str, rows: int, dim: int, dtype: str, reason: str) -> Plan:
+    row, params = parse(spec)
+    params["dtype"] = dtype
+    found = adapter(row.name)
     structure = found.size(dim, rows, params)
-    search = structure if kind != "flat" else rows * dim * (2 if dtype == "float16" else 4)
-    build = found.holds(dim, rows, params) if kind != "flat" else 0
-    return Plan(kind, params, rows, dim, reason, seconds(kind, rows, dim, params), build, search, structure)
+    build = found.holds(dim, rows, params) if structure else 0
+    search = structure or rows * dim * BYTES.get(dtype, 1)
+    took = seconds(row.name, rows, dim, params)
+    return Plan(row.name, params, rows, dim, reason, took, build, search, structure)
 
 
 def seconds(kind: str, rows: int, dim: int, params: Params) -> float:
@@ -103,6 +110,7 @@ def seconds(kind: str, rows: int, dim: int, params: Params) -> float:
     def fill(fixed: float, each: float) -> float:
         return rows * (fixed + each * dim) * 1e-6
 
+    turned = 4e-5 * dim * dim if params.get("opq") == "yes" else 0
     if kind in ("hnsw", "hnswsq8"):
         deeper = max(0.3, 1 + 0.37 * math.log10(max(rows, 1) / 1e5)) * int(params["efc"]) / 40
         return deeper * (fill(55, 0.23) if kind == "hnsw" else fill(67, 0.12))
@@ -111,13 +119,14 @@ def seconds(kind: str, rows: int, dim: int, params: Params) -> float:
 
         lists = how_many(rows, params)
         trained = adapter(kind).takes(rows, params)
-        return (2.5e-10 * trained + 2.5e-11 * rows) * lists * dim + fill(1, 0.02)
-    return (0.004 * dim if kind == "pq" else 0) + fill(0.2, 0.02 if kind != "sq8" else 0.002)
+        return turned + (2.5e-10 * trained + 2.5e-11 * rows) * lists * dim + fill(1, 0.02)
+    return (0.004 * dim if kind == "pq" else 0) + turned + fill(0.2, 0.02 if kind != "sq8" else 0.002)
 
 
 def lines(plan: Plan, recall: float) -> Iterator[str]:
     """The plan in two lines, for people: what and why; what it takes."""
-    yield f"plan for {plan.rows:,} vectors of {plan.dim:,} numbers: {plan.kind}, since {plan.reason}."
+    kind = spelled(plan.kind, plan.params)
+    yield f"plan for {plan.rows:,} vectors of {plan.dim:,} numbers: {kind}; {plan.reason}."
     if plan.structure:
         each = plan.structure / plan.rows
         yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from mmr.stream.records import Record
 
 K = 10
-RECALL = 0.95
+RECALL = 0.99
 WHOLE = 0.9995  # what rounds to all; more work can find no more
+QUICK = 0.1  # seconds; what takes less is measured a few times more, and the least counts
+AGAIN = 2
 GAIN = 0.0005  # a step that finds no more than this, twice in a row, leads nowhere
 
 
@@ -77,11 +80,14 @@ def _timed(index: Index, queries: Sequence[Record], wanted: Any) -> tuple[list[N
     start = time.process_time()
     found = [one.score for one in places(index, queries, wanted)]
     spent = time.process_time() - start
-    if any("exclude" in query for query in queries):
-        plain = [Record({"id": query["id"], "vector": query["vector"]}) for query in queries]
+    plain = [Record({"id": query["id"], "vector": query["vector"]}) for query in queries]
+    spent = math.inf if any("exclude" in query for query in queries) else spent
+    for _ in range(AGAIN):
+        if QUICK < spent < math.inf:
+            break
         start = time.process_time()
         places(index, plain, wanted)
-        spent = time.process_time() - start
+        spent = min(spent, time.process_time() - start)
     return found, spent / len(queries)
 
 
