@@ -105,7 +105,9 @@ def test_the_order_of_candidates_is_by_query_score_and_id(seed):
     scores = np.float32([-np.inf, -2, -1e-40, -0.0, 0.0, 1e-40, 0.5, 0.5, 3e38])
     query, row = rng.integers(0, 4, 40), rng.permutation(40)
     score = rng.choice(scores, 40)
-    order, place = ranked(query, np.zeros(40, np.int64), row, score, lambda _, rows: [f"{r:02}" for r in rows])
+    order, place = ranked(
+        query, np.zeros(40, np.int64), row, score, lambda _, rows: [f"{r:02}" for r in rows]
+    )
     expected = sorted(range(40), key=lambda i: (query[i], -float(score[i]), -row[i]))
     assert order.tolist() == expected
     assert place.tolist() == [sum(query[j] == query[i] for j in expected[:n]) for n, i in enumerate(expected)]
