@@ -67,3 +67,33 @@ def assign(
     wanted = Wanted(may_have, no_match, f"rerank assign {step}{floor}", explain)
     found = assigned_hits(read(files, report, vector_format == "base64"), wanted, report, report.note)
     write_hits(found, format_, output, vector_format)
+
+
+@click.command("duplicates", short_help="Groups of items that are near each other, and the one to keep.")
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+@_with_params("duplicates")
+@explain
+@format_
+@options.output
+@options.reports("rerank")
+def duplicates(
+    report: Report, files: tuple[str, ...], keep: str, min_score: float | None, explain: bool,
+    format_: str | None, output: str,
+) -> None:  # fmt: skip
+    """Find groups of items that are near each other; write the one to keep, the others as its hits.
+
+    Reads items with their neighbours as hits. Two items are in one group where one is a hit of the other, or
+    a chain of such links joins them; `through` names the last link of a chain, whose weakest link is the
+    score. The ids of the whole stream are held.
+
+    \b
+    Examples:
+      mmr query pics.mmr --all-items -k 10 --min-score .97 | mmr rerank duplicates
+      mmr query pics.mmr --all-items --min-score .99 | mmr rerank duplicates | jq -r '.hits[].id'
+    """
+    from mmr.rerank.duplicates import Wanted
+    from mmr.rerank.duplicates import duplicates as found
+
+    bound = "" if min_score is None else f" min_score={min_score:g}"
+    wanted = Wanted(keep, min_score, f"rerank duplicates keep={keep}{bound}", explain)
+    write_hits(found(read(files, report, False), wanted, report, report.note), format_, output, "list")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BATCH = 1024
 INT8 = "-int8"  # ends the fingerprint of what an int8 text tower gave
 NOT_YET = ("sparse", "vectors")
+OF_ITEMS = ("id", "image", "base", "text", "vector", "model", "size", "mtime")
 Embed = Callable[[Iterable[Record]], Iterator[Record]]
 
 
@@ -55,12 +56,9 @@ def answer(
 
 
 def items_as_queries(index: Index) -> Iterator[Record]:
-    """Yield every live item as a query: its id, picture, words and vector."""
+    """Yield every live item as a query: its id, picture, words, vector, and its file's size and time."""
     for item in index.items():
-        kept = {
-            name: item[name] for name in ("id", "image", "base", "text", "vector", "model") if name in item
-        }
-        yield Record(kept, item.place)
+        yield Record({name: item[name] for name in OF_ITEMS if name in item}, item.place)
 
 
 def _is_new(query: Record, seen: set[str], reject: Reject) -> bool:

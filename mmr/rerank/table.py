@@ -244,6 +244,14 @@ METHODS: tuple[Row, ...] = (
                "score. Without it, it takes any hit that is left", "number", -MANY, metavar="S")),
         "To match two catalogues. Not where several queries may have the same answer",
         "Kuhn 1955; Jonker and Volgenant 1987", example="assign --one-to-one --no-match .25", own=True),
+    Row("duplicates", "groups of items that are near each other, and the one to keep",
+        "mmr.cli.rerank_joins:duplicates",
+        (Param("keep", "largest", "Which item of a group is kept: the largest file, then the oldest, then "
+               "the shorter id; the oldest or newest file, then the largest; the shortest id; or the first "
+               "of the stream", "choice", choices=("largest", "oldest", "newest", "shortest", "first")),
+         Param("min_score", None, "Drop hits below S", "number", -MANY, metavar="S")),
+        "Near copies of one picture. A long chain joins what is not alike: raise the score", "",
+        example="duplicates", own=True),
 )  # fmt: skip
 
 
