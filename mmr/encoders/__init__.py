@@ -20,7 +20,6 @@ from mmr.encoders.protocol import (
 )
 from mmr.encoders.table import Model, Row, find, list_models, loader, resolve
 from mmr.errors import UnavailableError, UsageError, shown
-from mmr.stream.records import apply_the_same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +45,8 @@ def load(
     Raises `UsageError` for an unknown spec, or a device or precision that this encoder has no use for,
     and `UnavailableError` with one sentence on what to run when weights, package or program are missing.
     """
-    if named_by and apply_the_same(spec):
-        what = f"{shown(named_by)} has vectors of {shown(spec)}, which no encoder makes by itself"
-        raise UnavailableError(what, apply_the_same(spec))
+    if named_by and "~" in spec:
+        _refuse_changed(spec, named_by)
     try:
         spec = resolve(spec)
         row = find(spec)
@@ -67,3 +65,12 @@ def load(
             raise UsageError(what, f"Leave out --{name} {wanted[name]}.")
     function = cast("Callable[..., Encoder]", loader(row))
     return function(spec, **{name: wanted[name] for name in row.options})
+
+
+def _refuse_changed(spec: str, named_by: str) -> None:
+    """Raise `UnavailableError` for the name of vectors that `mmr normalize apply` changed."""
+    from mmr.stream.records import apply_the_same
+
+    if apply_the_same(spec):
+        what = f"{shown(named_by)} has vectors of {shown(spec)}, which no encoder makes by itself"
+        raise UnavailableError(what, apply_the_same(spec))
