@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ from mmr.cli import options
 from mmr.cli.hits import write_hits
 from mmr.cli.methods import Methods, sentence
 from mmr.cli.report import Report
-from mmr.rerank.table import ALL, MANY, Param, Row, find, loaded, names
+from mmr.rerank.table import ALL, MANY, Param, Row, find, loaded, names, plugged
 
 if TYPE_CHECKING:
     from mmr.index import Index
@@ -31,6 +32,8 @@ index = click.option("--index", metavar="INDEX", help="Where the vectors of the 
                      "hits, from `mmr query --with-vectors`]")  # fmt: skip
 stored = click.option("--index", metavar="INDEX", help="Where the hits' stored fields are.  [default: in the "
                       "hits, from `mmr query --fields`]")  # fmt: skip
+queries_from = click.option("--from", "queries_from", metavar="FILE", help="Vectors of queries, by id, where "
+                            "the hits came without them, as in a TREC run.")  # fmt: skip
 explain = click.option("--explain", is_flag=True, help="Each hit says in `why` why it moved.")
 keep = click.option("-k", "top", type=click.IntRange(min=1), metavar="N",
                     help="Hits per query that are kept.  [default: all]")  # fmt: skip
@@ -43,6 +46,15 @@ class Reranks(Methods):
         """Make the command of a method; None where neither the table nor a plug-in has it."""
         row = find(cmd_name)
         return None if row is None else _made(row)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the summaries, also of what plug-ins add or would add."""
+        super().format_commands(ctx, formatter)
+        rows = [(row, f"Broken: {problem}") if isinstance(row, str) else (row.name, sentence(row.summary))
+                for row, problem in plugged()]  # fmt: skip
+        if rows:
+            with formatter.section("Of plug-ins"):
+                formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -74,6 +86,8 @@ def _options(row: Row) -> list[Any]:
                          "reranked; the others keep their order behind them.  "
                          f"[default: {default}]")  # fmt: skip
     shared = [click.argument("files", metavar="[FILE]...", nargs=-1), *map(option, row.params), depth]
+    if "query" in row.needs:
+        shared.append(queries_from)
     if "vectors" in row.needs:
         shared.append(index)
     if "fields" in row.needs:
@@ -131,17 +145,29 @@ def command() -> None:
 
 def _rerank(
     row: Row, report: Report, files: tuple[str, ...], depth: int | None, top: int | None, explain: bool,
-    format_: str | None, vector_format: str, output: str, index: str | None = None, **params: Any,
+    format_: str | None, vector_format: str, output: str, index: str | None = None,
+    queries_from: str | None = None, **params: Any,
 ) -> None:  # fmt: skip
     from mmr.rerank.apply import reranked
 
+    if queries_from == "-" and (not files or "-" in files):
+        raise click.UsageError("standard input can be read once; name the queries or the hits as a file.")
     with ExitStack() as stack:
         tools = tools_of(index, report, stack)
+        if queries_from is not None:
+            tools = replace(tools, queries=_queries(queries_from, report))
         records = read(files, report)
         found = reranked(
             records, row, params, reject=report, tools=tools, depth=depth, k=top, explain=explain
         )
         write_hits(found, format_, output, vector_format)
+
+
+def _queries(path: str, report: Report) -> dict[str, Record]:
+    """The queries of a file by id, all held."""
+    from mmr.stream.read import read_records
+
+    return {record["id"]: record for record in read_records([path], reject=report)}
 
 
 def tools_of(index: str | None, report: Report, stack: ExitStack) -> Tools:

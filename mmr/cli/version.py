@@ -37,6 +37,7 @@ def _blas() -> str:
 def _plug_ins() -> Iterator[tuple[str, str]]:
     from mmr.encoders.table import plug_ins as encoders
     from mmr.evaluate.plugins import plug_ins as measures
+    from mmr.rerank.table import plug_ins as rerankers
 
-    for name, problem in (*encoders(), *measures()):
+    for name, problem in (*encoders(), *measures(), *rerankers()):
         yield f"plug-in {name}", problem or "loads"

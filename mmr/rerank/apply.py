@@ -78,7 +78,7 @@ def _batch(
             reject(found)
             continue
         if isinstance(found, Answer):
-            across.meets(record, one.hits, one.where)
+            across.meets({**tools.queries.get(record["id"], {}), **record}, one.hits, one.where)
             _write(record, one, found, reject, k, step)
         yield record
 
@@ -100,12 +100,14 @@ def _ready(record: Record, row: Row, depth: int, tools: Tools, explain: bool) ->
     record["hits"] = hits
     query = None
     if "query" in row.needs:
-        check_model(tools.model, record.get("model"), expected_by=tools.gallery, found_by=where,
+        own = record if "vector" in record else tools.queries.get(record["id"], record)
+        check_model(tools.model, own.get("model"), expected_by=tools.gallery, found_by=where,
                     fix="Name the index that the hits are from.")  # fmt: skip
-        query = record.get("vector")
+        query = own.get("vector")
         if query is None or not len(query) or not np.any(query):
-            raise bad(f"has no vector, and {row.name} needs the query's", "leave it in the records")
-        query = _unit(np.asarray(query)) if record.get("unit", True) else np.asarray(query, np.float32)
+            fix = "leave it in the records, or name the queries with --from"
+            raise bad(f"has no vector, and {row.name} needs the query's", fix)
+        query = _unit(np.asarray(query)) if own.get("unit", True) else np.asarray(query, np.float32)
     first = hits[:depth]
     scores = np.array([hit["score"] for hit in first], np.float64)
     return Given(record, first, scores, query, None, where, explain)

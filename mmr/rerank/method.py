@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,6 +70,7 @@ class Tools:
     search      (queries (q, d), the records, k) -> of each query its hits from the whole index
     fields_of   (ids, field names) -> of each item its stored fields, None where it is not there
     children_of ids of parents -> how many items each has
+    queries     what is known of queries by id, for records that came without their vector
     note        says a line on stderr
     model       of the vectors that `vectors_of` gives, None when unknown; `gallery` is what they are of
     """
@@ -78,6 +79,7 @@ class Tools:
     search: Callable[[NDArray[np.float32], Sequence[Record], int], Sequence[Sequence[Hit]]] | None = None
     fields_of: Callable[[Sequence[str], tuple[str, ...]], Sequence[Mapping[str, Any] | None]] | None = None
     children_of: Callable[[Sequence[str]], Sequence[int]] | None = None
+    queries: Mapping[str, Record] = field(default_factory=dict)
     note: Note = print
     model: str | None = None
     gallery: str = "the index"

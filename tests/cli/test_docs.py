@@ -294,6 +294,8 @@ def gallery(tmp_path_factory) -> Path:
         "mmr query pics.mmr --from queries.jsonl > run.jsonl && "
         "mmr query pics.mmr --from queries.jsonl --exact --format trec > run.trec && "
         "mmr embed --queries queries.jsonl -o q.npy && mmr embed pics/ -o g.npy && "
+        "cp run.jsonl dense.jsonl && cp run.trec lexical.trec && cp pics/apple.png apple.png && "
+        "mmr index pics.mmr --dump | head -2 > mine.jsonl && "
         "mmr embed unlabeled2017/ | mmr index gallery.mmr && "
         "mmr embed --queries log.jsonl -o bank.npy && "
         "mmr embed --text 'a car' --text 'a sea' -o others.npy && "
