@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
+
 import numpy as np
 
 from mmr.arrays.affine import Affine
@@ -23,13 +26,17 @@ class Sinkhorn(Method):
         potential = np.zeros(len(bank))
         for _ in range(int(params["iterations"]) - 1):
             total, count = np.full(len(bank), -np.inf), 0
-            for block in cut(blocks(), len(bank)):
+            for block in cut(self.rows(blocks, banks), len(bank)):
                 scores = (block @ bank.T).astype(np.float64) / tau
                 own = -log_mean_exp(scores + potential, 1.0)
                 total = np.logaddexp(total, _log_sum(scores + own[:, None]))
                 count += len(block)
             potential = np.log(max(count, 1)) - total
         return {"potential": potential}
+
+    def rows(self, blocks: Blocks, banks: Banks) -> Iterable[Array]:
+        """The items that are balanced: those of the gallery."""
+        return blocks()
 
     def describe(self, vectors: Array, banks: Banks, learned: Learned, params: Params) -> Columns:
         """The item's potential."""
@@ -41,6 +48,19 @@ class Sinkhorn(Method):
         """Scale 1."""
         potential = columns["potential"]
         return Affine(potential * 0 + 1, potential)
+
+
+class Dbsn(Sinkhorn):
+    """Sinkhorn over gallery and bank of items together, so that a small gallery is not balanced by itself.
+
+    "Hubness Reduction with Dual Bank Sinkhorn Normalization", Pan et al. 2024, both banks: the bank of items
+    adds rows to the matrix, and the potentials of the gallery's rows are kept.
+    """
+
+    def rows(self, blocks: Blocks, banks: Banks) -> Iterable[Array]:
+        """The gallery, then the bank of items."""
+        assert banks.gallery is not None
+        return chain(blocks(), [banks.gallery])
 
 
 def _log_sum(scores: Array) -> Array:

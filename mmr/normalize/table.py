@@ -166,6 +166,11 @@ METHODS: tuple[Row, ...] = (
          Param("iterations", 10, "How often both sides are balanced", 1, 1000, whole=True)),
         "Banks of thousands; one of hundreds is fitted too closely",
         "Pan et al. 2024, Dual Bank Sinkhorn Normalization, its one-bank form"),
+    Row("dbsn", "sinkhorn over the gallery and a bank of items together", f"{HERE}.sinkhorn:Dbsn",
+        (Param("tau", 0.01, "Temperature on cosines: a hundredth of the one for logits of CLIP", 1e-4, 100),
+         Param("iterations", 10, "How often both sides are balanced", 1, 1000, whole=True)),
+        "As sinkhorn; for galleries that are small or one-sided",
+        "Pan et al. 2024, Dual Bank Sinkhorn Normalization", banks=2),
 )  # fmt: skip
 
 SCALES: tuple[ScaleRow, ...] = (

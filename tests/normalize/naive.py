@@ -86,5 +86,10 @@ def sinkhorn(s, b, p):
     return [x + p["tau"] * (math.log(u[j]) + math.log(n * m)) for j, x in enumerate(s)]
 
 
+def dbsn(s, b, p, h):
+    """Sinkhorn with the rows of a bank of items below the gallery's; `h` holds its scores with the bank."""
+    return sinkhorn([*s, *[0.0] * h.shape[1]], np.hstack([b, h]), p)[: len(s)]
+
+
 ALL = {"nnn": nnn, "csls": csls, "gc": gc, "is": is_, "dis": dis, "dualis": dualis, "dualdis": dualdis,
-       "nicdm": nicdm, "zscore": zscore, "mp": mp, "sinkhorn": sinkhorn}  # fmt: skip
+       "nicdm": nicdm, "zscore": zscore, "mp": mp, "sinkhorn": sinkhorn, "dbsn": dbsn}  # fmt: skip

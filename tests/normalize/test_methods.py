@@ -22,7 +22,7 @@ OTHER = {
     "nnn": {"neighbours": 3, "alpha": 1.25}, "csls": {"neighbours": 1}, "gc": {"alpha": 1},
     "is": {"beta": 50}, "dis": {"beta": 5, "hubs": 3}, "dualis": {"beta": 5, "gallery_beta": 20},
     "dualdis": {"beta": 3, "gallery_beta": 7, "hubs": 2}, "nicdm": {"neighbours": 3}, "zscore": {}, "mp": {},
-    "sinkhorn": {"tau": 0.1, "iterations": 3},
+    "sinkhorn": {"tau": 0.1, "iterations": 3}, "dbsn": {"tau": 0.1, "iterations": 3},
 }  # fmt: skip
 
 GALLERY, BANK, ITEMS, QUERIES = unit(1, 60, 12), unit(2, 40, 12), unit(3, 30, 12), unit(4, 25, 12)
@@ -34,6 +34,8 @@ def fitted(name, gallery=GALLERY, bank=BANK, other=ITEMS, **params):
 
 def expected(name, params, gallery=GALLERY, bank=BANK, queries=QUERIES):
     more = (ITEMS.astype(np.float64) @ gallery.T,) if name in TWO else ()
+    if name == "dbsn":
+        more = (bank @ ITEMS.astype(np.float64).T,)
     return np.array([naive.ALL[name](gallery @ q, bank @ gallery.T, params, *more) for q in queries])
 
 

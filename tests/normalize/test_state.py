@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmr.errors import BadDataError, MissingInputError, OutputError, UsageError
+from mmr.normalize.advice import advice
 from mmr.normalize.bank import Bank, digest, read_bank
 from mmr.normalize.fit import Gallery, fit
 from mmr.normalize.state import State, read_state, write_state
-from mmr.normalize.table import METHODS
+from mmr.normalize.table import METHODS, checked, method
 from tests.normalize.made import blocks_of, unit
 
 NAMES = [row.name for row in METHODS]
+TWO = {row.name for row in METHODS if row.banks == 2}
 
 
 def bank_of(seed: int, m: int = 9, d: int = 6, model: str | None = "toy#1") -> Bank:
@@ -32,7 +34,7 @@ def gallery_of(seed: int, n: int = 14, d: int = 6) -> Gallery:
 
 
 def fitted(name: str = "nnn", **params: float) -> State:
-    items = bank_of(3) if name.startswith("dual") else None
+    items = bank_of(3) if name in TWO else None
     return fit(name, params, gallery_of(1), bank_of(2), items)
 
 
@@ -221,3 +223,19 @@ def test_banks_are_read_whole_or_not_at_all(tmp_path):
     path.write_text("")
     with pytest.raises(BadDataError, match="no records"):
         read_bank(str(path))
+
+
+def test_settings_that_hurt_are_said_with_figures():
+    def said(name, bank=5000, shipped=False, **params):
+        row, _ = method(name)
+        return " ".join(advice(row, checked(row, params), bank, shipped))
+
+    assert said("nnn") == said("csls") == said("gc") == said("is") == said("nicdm") == ""
+    assert "small" in said("nnn", 20) and "1 query is" in said("nnn", 1)
+    assert "0.4 points" in said("nnn", alpha=0.75, neighbours=128) and "above 1" in said("nnn", alpha=1.5)
+    assert "which is gc" in said("nnn", 8) and "3.9 points" in said("gc", alpha=1)
+    assert "7.8" in said("is", 250, beta=100) and said("is", beta=100) == ""
+    assert "24.1" in said("dualis", gallery_beta=20) and "5.0 points" in said("zscore")
+    assert "6.4 points" in said("sinkhorn", 250) and said("sinkhorn") == ""
+    assert "words:en" in said("nnn", shipped=True)
+    assert said("nnn", shipped=True, alpha=0.25, neighbours=8) == ""
