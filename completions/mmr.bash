@@ -37,11 +37,13 @@ _mmr() {
     "embed --errors") return ;;
     "embed --progress") words="auto plain none" ;;
     "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq" ;;
+    "index --memory") compopt +o default 2>/dev/null; return ;;
     "index --model") words="builtin clip clip-large siglip mobileclip" ;;
     "index --max-delete") compopt +o default 2>/dev/null; return ;;
     "index --format") words="table json" ;;
     "index --get") compopt +o default 2>/dev/null; return ;;
     "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq" ;;
+    "index --recall") compopt +o default 2>/dev/null; return ;;
     "index --tune-with") return ;;
     "index --correct") return ;;
     "index --calibrate") return ;;
@@ -59,6 +61,7 @@ _mmr() {
     "query --calibrate") return ;;
     "query --where") compopt +o default 2>/dev/null; return ;;
     "query --refine") compopt +o default 2>/dev/null; return ;;
+    "query --recall") compopt +o default 2>/dev/null; return ;;
     "query --fields") compopt +o default 2>/dev/null; return ;;
     "query --format") words="jsonl trec table ids" ;;
     "query --vector-format") words="list base64" ;;
@@ -97,12 +100,20 @@ _mmr() {
     "compose --errors") return ;;
     "compose --progress") words="auto plain none" ;;
     "compose --a") compopt +o default 2>/dev/null; return ;;
+    "compose --caption-cmd") compopt +o default 2>/dev/null; return ;;
+    "compose --caption-url") compopt +o default 2>/dev/null; return ;;
+    "compose --rewrite-cmd") compopt +o default 2>/dev/null; return ;;
+    "compose --rewrite-url") compopt +o default 2>/dev/null; return ;;
+    "compose --style") compopt +o default 2>/dev/null; return ;;
+    "compose --captions") compopt +o default 2>/dev/null; return ;;
+    "compose --timeout") compopt +o default 2>/dev/null; return ;;
+    "compose --cache") return ;;
     "compose --at") compopt +o default 2>/dev/null; return ;;
     "compose --ai") compopt +o default 2>/dev/null; return ;;
     "compose --b") compopt +o default 2>/dev/null; return ;;
     "compose --g") compopt +o default 2>/dev/null; return ;;
     "compose --m") compopt +o default 2>/dev/null; return ;;
-    "rerank rerank") words="superglobal aqe alpha-qe dba rocchio prf k-reciprocal diffusion diversify profile fuse cut group unfold assign" ;;
+    "rerank rerank") words="superglobal aqe alpha-qe dba rocchio prf k-reciprocal diffusion diversify profile fuse cut group unfold assign duplicates" ;;
     "rerank --beta") compopt +o default 2>/dev/null; return ;;
     "rerank --from") return ;;
     "rerank -k") compopt +o default 2>/dev/null; return ;;
@@ -137,7 +148,6 @@ _mmr() {
     "rerank --method") words="rrf combsum combmnz combanz combmax combmed isr log-isr log1p-isr borda rbc convex" ;;
     "rerank --min") compopt +o default 2>/dev/null; return ;;
     "rerank --max") compopt +o default 2>/dev/null; return ;;
-    "rerank --min-score") compopt +o default 2>/dev/null; return ;;
     "rerank --first") compopt +o default 2>/dev/null; return ;;
     "rerank --z") compopt +o default 2>/dev/null; return ;;
     "rerank --ratio") compopt +o default 2>/dev/null; return ;;
@@ -155,6 +165,8 @@ _mmr() {
     "rerank --capacity") compopt +o default 2>/dev/null; return ;;
     "rerank --capacity-field") compopt +o default 2>/dev/null; return ;;
     "rerank --no-match") compopt +o default 2>/dev/null; return ;;
+    "rerank --keep") words="largest oldest newest shortest first" ;;
+    "rerank --min-score") compopt +o default 2>/dev/null; return ;;
     "normalize normalize") words="apply l2 minmax max sum z cosine rank isr borda" ;;
     "normalize --index") return ;;
     "normalize --alpha") compopt +o default 2>/dev/null; return ;;
@@ -167,7 +179,7 @@ _mmr() {
     "normalize --progress") words="auto plain none" ;;
     "normalize --scope") words="query stream" ;;
     "normalize --format") words="jsonl trec table ids npy" ;;
-    "fit fit") words="nnn csls gc is dis dualis dualdis nicdm zscore mp sinkhorn centre abtt pca whiten invgc localadj map calibrate" ;;
+    "fit fit") words="nnn csls gc is dis dualis dualdis nicdm zscore mp sinkhorn dbsn centre abtt pca whiten invgc localadj map calibrate" ;;
     "fit --sweep") compopt +o default 2>/dev/null; return ;;
     "fit --from") return ;;
     "fit --measure") compopt +o default 2>/dev/null; return ;;
@@ -237,10 +249,10 @@ _mmr() {
       case "$command" in
       "") words="--verbose --version --debug -h --help" ;;
       "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --max-pixels --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
-      "index") words="--kind --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --tune-with --correct --no-correct --calibrate --no-calibrate --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
-      "query") words="--image --from --all-items -k --min-score --min-prob --calibrate --where --exclude-self --exact --refine --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
-      "compose") words="-h --help --from --image --ref-id --text --caption --edited --not --bind --index --set --sweep --fallback --on-zero --raw --exclude-reference --no-exclude-reference --keep-bindings --explain --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress --a --at --ai --b --g --m" ;;
-      "rerank") words="-h --help --beta --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --weight --share --norm --missing --constant --phi --weights --depth --method --min --max --min-score --first --z --ratio --mass --slope --offset --min-prob --by --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match" ;;
+      "index") words="--kind --memory --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --tune --recall --tune-with --correct --no-correct --calibrate --no-calibrate --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
+      "query") words="--image --from --all-items -k --min-score --min-prob --calibrate --where --exclude-self --exact --refine --recall --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
+      "compose") words="-h --help --from --image --ref-id --text --caption --edited --not --bind --index --set --sweep --fallback --on-zero --raw --exclude-reference --no-exclude-reference --keep-bindings --explain --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress --a --caption-cmd --caption-url --rewrite-cmd --rewrite-url --style --captions --timeout --cache --no-cache --at --ai --b --g --m" ;;
+      "rerank") words="-h --help --beta --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --weight --share --norm --missing --constant --phi --weights --depth --method --min --max --first --z --ratio --mass --slope --offset --min-prob --by --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match --keep --min-score" ;;
       "normalize") words="-h --help --index --alpha -k --min-prob --as --force --vector-format -o --output --errors --strict -q --quiet --progress --scope --format" ;;
       "fit") words="-h --help --sweep --from --measure --template --model --force -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-beta --tau --iterations --index --directions --dims --mean --length --shrink --bank --gallery-bank --rate --query-rate --pool --source --target --form --ridge --qrels --method --rel" ;;
       "eval") words="-m --measures --ci --compare --test --per-query --group-by --groups --train-queries --test-queries --similarity --assert --ties --score-precision --over --judged-only --gallery-size --index --protocol --images --exclude-reference --split --write-queries --write-gallery --write-submission --hubness --gap --shares -k --manifest --plot --format --seed --list-measures --list-protocols -o --output -q --quiet --progress -h --help" ;;

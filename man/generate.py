@@ -59,12 +59,14 @@ VARIABLES = (
 
 def kinds() -> str:
     """The kinds of an index as prose, from their table."""
-    from mmr.index.table import KINDS
+    from mmr.index.table import AUTO, KINDS, adapter, parse
 
     out = []
-    for row in KINDS:
+    for row in (AUTO, *KINDS):
         source = f" ({row.source})" if row.source else ""
-        out.append(f"`{row.name}`\n: {sentence(row.summary)}{source}\n")
+        least = adapter(row.name).needs(64, parse(row.name)[1]) if row.loads else 0
+        needs = f" Training needs {least:,} vectors, and more lists or bits more." if least else ""
+        out.append(f"`{row.name}`\n: {sentence(row.summary)}{needs}{source}\n")
         for param in row.params:
             span = " or ".join(param.choices) if param.choices else f"{param.low:,} to {param.high:,}"
             out.append(f"`{row.name}:{param.name}={param.default}`\n: {sentence(param.note)} {span}.\n")

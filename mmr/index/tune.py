@@ -12,7 +12,7 @@ from mmr.index.check import writer
 from mmr.index.memory import bytes_a_vector
 from mmr.index.reader import Index
 from mmr.index.recall import keep_queries, measure
-from mmr.index.settings import Setting
+from mmr.index.settings import K, Setting
 from mmr.stream.records import Record
 
 
@@ -57,6 +57,8 @@ def tune(
                     f"{name} has nothing to tune: {why} searched exactly.",
                     f"`mmr index {name} --convert auto` chooses a kind, which is another one where it helps.",
                 )
+            if changer.meta.count <= K:
+                raise UsageError(f"{shown(str(path))} has no more than {K} items: every search finds all.")
         keep_queries(changer, queries, reject=reject, model=model)
         measure(changer, wanted)
         with Index(changer.path) as index:
