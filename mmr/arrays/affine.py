@@ -28,14 +28,15 @@ class Affine(NamedTuple):
         return found
 
     def ceiling(self, score: float) -> float:
-        """The most that an item can have whose own score is at most `score`.
+        """The most that one of the n items can have whose own score is at most `score`."""
+        return float(self.applied(np.asarray(score)).max(initial=-np.inf))
 
-        An upper bound over all n items, from the extremes of scale and shift; exact where scale is constant.
-        """
-        if not len(self.scale):
-            return -np.inf
-        steepest = self.scale.max() if score > 0 else self.scale.min()
-        return float(steepest * score + self.shift.max())
+    def first(self) -> Affine:
+        """The item that has the highest ceiling at any score, where all have one scale; else all items."""
+        if not len(self.scale) or (self.scale != self.scale[0]).any():
+            return self
+        best = [int(self.shift.argmax())]
+        return Affine(self.scale[best], self.shift[best])
 
 
 def identity(n: int) -> Affine:

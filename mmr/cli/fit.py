@@ -137,7 +137,7 @@ def _fit(
                 state = fit_one(params, advance)
         encoders.keep_tower()
     write_state(output, state)
-    for line in advice(row, state.params, len(queries.rows)):
+    for line in advice(row, state.params, len(queries.rows), queries.shipped):
         report.note(line)
     used = " and ".join(one.source for one in (queries, items) if one is not None)
     report.note(f"{row.name} fitted to {len(state.ids):,} items of {shown(state.gallery)} with {used}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import applied, options
+from mmr.cli import applied, options, together
 from mmr.cli.hits import write_hits
 from mmr.cli.methods import Methods, sentence
 from mmr.cli.report import Report
@@ -26,6 +26,8 @@ _format = click.option("--format", "format_", type=click.Choice(["jsonl", "trec"
 
 
 def _made(name: str) -> click.Command:
+    if name in together.NAMES:
+        return together.made(name)
     if name in ("apply", "l2"):
         return _apply if name == "apply" else _l2
     row = next(row for row in SCALES if row.name == name)
@@ -102,24 +104,28 @@ def _apply(
     if alpha is not None:
         fitted = turned(fitted, {"alpha": alpha})
     with ExitStack() as stack:
-        stored = None
+        stored, whole = None, False
         if index is not None:
-            from mmr.cli.stored import vectors_of
+            from mmr.cli.stored import gallery_of, vectors_of
             from mmr.index import open_index
+            from mmr.normalize.held import affordable, refreshed
             from mmr.stream.records import check_model
 
             opened = stack.enter_context(open_index(index))
             check_model(fitted.model, opened.meta.model, expected_by=state, found_by=index,
                         fix="Fit to this index.")  # fmt: skip
             stored = vectors_of(opened)
-        correction = Correction(fitted, k=top, name=state, vectors_of=stored, force=force)
+            whole = affordable(fitted, opened.meta.count)
+            if whole:
+                fitted = refreshed(fitted, gallery_of(opened))
+        correction = Correction(fitted, k=top, name=state, vectors_of=stored, whole=whole, force=force)
         write_hits(correction.of(_read(files, report), report), format_, output, vector_format)
     _say_how_certain(correction, report)
 
 
 def _say_how_certain(correction: Any, report: Report) -> None:
     """Say for which share of the queries the first hits are those of the whole gallery."""
-    if correction.all is None or not correction.queries:
+    if not correction.certifies or not correction.queries:
         return
     share, first = correction.certain / correction.queries, correction.first
     more = "" if share == 1 else "; more hits of `mmr query` (-k) make more of them certain"

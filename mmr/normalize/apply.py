@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmr.arrays.affine import Affine
 from mmr.errors import BadDataError, BadItem, Reject, UsageError, shown
 from mmr.normalize.bank import SAME, key, modality
 from mmr.normalize.gc import moved
@@ -46,15 +45,17 @@ class Correction:
     name        of the fitted file, for messages
     vectors_of  vectors (n, d) of items by id: their numbers are computed from the bank, so that items that
                 came after the fit are corrected too; None takes the numbers of the file
+    whole       the state has the numbers of all items that `vectors_of` knows (`held.refreshed`)
     force       go on although a query is in the bank, or of another modality
 
     queries, certain  how many went through, and for how many of them the first hits would be the same had
                       every item of the gallery been a hit
+    certifies         whether `certain` is known: not where numbers are computed hit by hit
     """
 
     def __init__(
         self, state: State, *, k: int | None = None, name: str = "the fitted file",
-        vectors_of: VectorsOf | None = None, force: bool = False,
+        vectors_of: VectorsOf | None = None, whole: bool = False, force: bool = False,
     ) -> None:  # fmt: skip
         self.state, self.k, self.force = state, k, force
         self.queries = self.certain = 0
@@ -63,11 +64,11 @@ class Correction:
         self._keys = frozenset(state.bank.keys[state.bank.keys > 0].tolist())
         self._columns = dict(state.columns)
         self._places = {name: place for place, name in enumerate(state.ids)}
-        if vectors_of is not None:
+        if vectors_of is not None and not whole:
             self._columns, self._places = {column: np.empty(0) for column in state.columns}, {}
-        self.all: Affine | None = None
-        if vectors_of is None:
-            self.all = self._method.affine(state.columns, state.params)
+        self.certifies = vectors_of is None or whole
+        affine = self._method.affine(state.columns, state.params)
+        self._all = None if affine is None else affine.first()
 
     @property
     def first(self) -> int:
@@ -179,7 +180,8 @@ class Correction:
         record["hits"] = ranked({**hit, "score": score} for hit, score in zip(hits, new, strict=True))[
             : self.k
         ]
-        self.queries, self.certain = self.queries + 1, self.certain + self._is_certain(scores, columns)
+        self.queries += 1
+        self.certain += self._is_certain(scores, found, columns, query)
 
     def _of_hits(self, hits: Sequence[dict[str, Any]], where: str) -> dict[str, NDArray[np.float64]]:
         try:
@@ -192,15 +194,24 @@ class Correction:
             ) from None
         return {column: values[places] for column, values in self._columns.items()}
 
-    def _is_certain(self, scores: NDArray[np.float64], columns: dict[str, NDArray[np.float64]]) -> bool:
+    def _is_certain(
+        self, scores: NDArray[np.float64], found: NDArray[np.floating],
+        columns: dict[str, NDArray[np.float64]], query: NDArray[np.float64] | None,
+    ) -> bool:  # fmt: skip
         """Whether no item outside the hits, which scores no more than the last of them, could be first."""
         if len(scores) >= len(self.state.ids):
             return True
-        own = self._method.affine(columns, self.state.params)
-        if self.all is None or own is None or len(scores) < self.first:
+        if not self.certifies or len(scores) < self.first:
             return False
-        best = np.sort(own.applied(scores))[::-1]
-        return bool(best[self.first - 1] > self.all.ceiling(float(scores[-1])))
+        state, least = self.state, float(scores[-1])
+        if self._all is None:
+            first = {column: values[:1] for column, values in columns.items()}
+            most = self._method.most(least, state.columns, first, state.learned, state.params, query)
+        else:
+            own = self._method.affine(columns, state.params)
+            assert own is not None
+            found, most = own.applied(scores), self._all.ceiling(least)
+        return most is not None and bool(np.sort(found)[::-1][self.first - 1] > most)
 
 
 def is_correction(step: str) -> bool:

@@ -11,9 +11,12 @@ import numpy as np
 
 from mmr.arrays.affine import Affine
 from mmr.errors import UsageError
+from mmr.normalize.fit import Gallery
 from mmr.normalize.method import Array, described
 from mmr.normalize.state import State, read_state
 from mmr.normalize.table import method
+
+SECONDS = 10**11  # products of numbers; a few seconds
 
 
 def kept(state: State) -> State:
@@ -23,7 +26,24 @@ def kept(state: State) -> State:
             f"{state.row.name} is not the same scale and shift for every query, so that no index can hold it",
             "Put it on hits with `mmr normalize apply`; nnn, csls, gc, is and others can be held.",
         )
-    return replace(state, ids=[], columns={name: values[:0] for name, values in state.columns.items()})
+    return replace(state, ids=[], columns=kept_columns(state))
+
+
+def kept_columns(state: State) -> dict[str, Array]:
+    """The columns of a state, of no item."""
+    return {name: values[:0] for name, values in state.columns.items()}
+
+
+def affordable(state: State, items: int) -> bool:
+    """Whether the numbers of so many items cost no more than seconds."""
+    return items * state.banks.size * state.dim <= SECONDS
+
+
+def refreshed(state: State, gallery: Gallery) -> State:
+    """Return a state with the numbers of the items that a gallery has now, by what was learned before."""
+    _, fitter = method(state.row.name)
+    columns = described(fitter, gallery.blocks(), state.banks, state.learned, state.params)
+    return replace(state, ids=list(gallery.ids), columns=columns or kept_columns(state))
 
 
 def numbers_of(state: State, vectors: Array) -> Affine:

@@ -62,6 +62,19 @@ class Method:
         assert affine is not None
         return affine.applied(scores)
 
+    def most(
+        self, score: float, columns: Columns, first: Columns, learned: Learned, params: Params,
+        query: Array | None,
+    ) -> float | None:  # fmt: skip
+        """The most that an item can have after the correction whose own score is at most `score`.
+
+        columns  of all items, (n,)
+        first    of the query's first hit, (1,): what gates look at
+        returns  an upper bound; None where none is known
+        """
+        affine = self.affine(columns, params)
+        return None if affine is None else affine.ceiling(score)
+
 
 def cut(blocks: Iterable[Array], width: int) -> Iterator[Array]:
     """Cut blocks of rows so that each has at most `CELLS` scores with a bank of `width` rows."""

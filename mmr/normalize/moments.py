@@ -52,12 +52,28 @@ class MutualProximity(ZScore):
         """Both logarithms, added."""
         from scipy.special import log_ndtr
 
-        assert query is not None
-        wide = query.astype(np.float64)
-        mean, variance = wide @ learned["mean"], wide @ learned["covariance"] @ wide
-        sd = _sd(np.sqrt(np.maximum(variance, 0)))
+        mean, sd = _of_query(query, learned)
         found: Array = log_ndtr((scores - mean) / sd) + log_ndtr((scores - columns["mean"]) / columns["sd"])
         return found
+
+    def most(
+        self, score: float, columns: Columns, first: Columns, learned: Learned, params: Params,
+        query: Array | None,
+    ) -> float:  # fmt: skip
+        """Both grow with the score: the query's own, and that of the item for which it is the highest."""
+        from scipy.special import log_ndtr
+
+        mean, sd = _of_query(query, learned)
+        best = ((score - columns["mean"]) / columns["sd"]).max()
+        return float(log_ndtr((score - mean) / sd) + log_ndtr(best))
+
+
+def _of_query(query: Array | None, learned: Learned) -> tuple[float, float]:
+    """Mean and standard deviation of a query's cosines with the whole gallery."""
+    assert query is not None
+    wide = query.astype(np.float64)
+    variance = wide @ learned["covariance"] @ wide
+    return float(wide @ learned["mean"]), float(_sd(np.sqrt(np.maximum(variance, 0))))
 
 
 def _sd(sd: Array) -> Array:

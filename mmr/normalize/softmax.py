@@ -52,6 +52,13 @@ class Dis(Is):
         """The gate looks at the first hit."""
         return scores - columns["soft"] if columns["hub"][0] else scores * 1.0
 
+    def most(
+        self, score: float, columns: Columns, first: Columns, learned: Learned, params: Params,
+        query: Array | None,
+    ) -> float:  # fmt: skip
+        """The score itself where the gate is closed."""
+        return score - float(columns["soft"].min()) if first["hub"][0] else score
+
 
 class DualIs(Method):
     """s - (log mean exp(b * cosine, bank of queries) + log mean exp(c * cosine, bank of items)) / (b + c).
@@ -107,6 +114,14 @@ class DualDis(DualIs):
         queries = columns["hub"][0] * columns["soft"]
         found: Array = scores - queries - columns["gallery_hub"][0] * columns["gallery_soft"]
         return found
+
+    def most(
+        self, score: float, columns: Columns, first: Columns, learned: Learned, params: Params,
+        query: Array | None,
+    ) -> float:  # fmt: skip
+        """Over what the open gates take off."""
+        off = first["hub"][0] * columns["soft"] + first["gallery_hub"][0] * columns["gallery_soft"]
+        return score - float(off.min())
 
 
 def _products(vectors: Array, banks: Banks) -> tuple[Array, Array]:
