@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mmr.errors import UsageError
 from mmr.programs.cache import Cache
-from mmr.programs.child import ANSWER_SECONDS, WINDOW, Child
+from mmr.programs.child import ANSWER_SECONDS, WINDOW, Check, Child
 from mmr.programs.endpoint import Chat, Endpoint
 from mmr.programs.window import Answer
 
@@ -38,6 +38,7 @@ class Program(Protocol):
 def open_program(
     role: str, *, command: str | None = None, url: str | None = None, chat: Chat | None = None,
     cache: Cache | None = None, seconds: float = ANSWER_SECONDS, window: int = WINDOW,
+    check: Check | None = None,
 ) -> Program:  # fmt: skip
     """Start the program of a command, or name the server of an address.
 
@@ -45,11 +46,13 @@ def open_program(
     chat     how that role talks to a server; needed with `url`
     seconds  how long a program may be silent while it holds a request, or a server may take for one
     window   how many requests are under way at once
+    check    what is wrong with the fields of a program's answer, "" for nothing; a wrong answer becomes a
+             problem and is not cached. (A chat refuses by `ValueError`.)
 
     Raises `UsageError` unless exactly one of both is named, and what `Child` and `Endpoint` raise.
     """
     if command is not None and url is None:
-        return Child(command, role, window=window, seconds=seconds, cache=cache)
+        return Child(command, role, window=window, seconds=seconds, cache=cache, check=check)
     if url is not None and command is None and chat is not None:
         return Endpoint(url, chat, window=window, seconds=seconds, cache=cache)
     raise UsageError(f"name one {role} program: a command or an address", "Leave out the other.")

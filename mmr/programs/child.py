@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -31,6 +31,7 @@ END_SECONDS = 5.0
 FAULTS_IN_A_ROW = 4
 REPEATS_IN_A_ROW = 1000
 LONGEST_LINE = 64 * 2**20
+Check = Callable[[Mapping[str, Any]], str]
 
 
 class Fault(Exception):  # noqa: N818 - it is handled here, by a restart
@@ -127,6 +128,7 @@ class Child:
     role     "encode", "caption", ...: what the program is told to do
     window   how many requests it may hold at once
     seconds  how long it may be silent while it holds a request
+    check    an answer's fields -> what is wrong with them, "" for nothing; a wrong answer is not kept
     hello    what it said of itself: `tag`, and by role more
     repeated how many answers came to requests that had one; the first counted
 
@@ -136,9 +138,10 @@ class Child:
 
     def __init__(
         self, command: str, role: str, *, window: int = WINDOW, seconds: float = ANSWER_SECONDS,
-        start_seconds: float = START_SECONDS, cache: Cache | None = None,
+        start_seconds: float = START_SECONDS, cache: Cache | None = None, check: Check | None = None,
     ) -> None:  # fmt: skip
         self.command = command
+        self._check = check
         self._role = role
         self._window = window
         self._seconds = seconds
@@ -296,8 +299,9 @@ class Exchange:
         del self._packed[key]
         if "error" in fields:
             self._window.finish(key, Answer(None, f"the program says: {shown(str(fields['error']))}"))
-        else:
-            self._window.finish(key, Answer(fields))
+            return
+        problem = "" if child._check is None else child._check(fields)
+        self._window.finish(key, Answer(None if problem else fields, problem))
 
     def _again(self, fault: Fault) -> None:
         """Restart the program and put back what it held; what failed alone twice is done."""

@@ -322,3 +322,26 @@ while True:
         answers = captions(child, ["a", "b", "c"])
     assert answers[0] == "ok"
     assert set(answers[1:]) == {"ok"}  # each is the first that a new start was asked
+
+
+def test_an_answer_that_is_wrong_is_a_problem_and_is_not_kept(program, tmp_path):
+    """NaN from a scorer: the next run asks again, and the good answers are there."""
+    body = """
+for line in sys.stdin:
+    request = json.loads(line)
+    bad = request["n"] == 1 and not os.path.exists("{mark}")
+    say({{"key": request["key"], "score": float("nan") if bad else request["n"]}})
+    if bad:
+        open("{mark}", "w").close()
+""".format(mark=tmp_path / "mark")
+    command = program(body)
+
+    def check(fields):
+        return "NaN" if fields["score"] != fields["score"] else ""
+
+    def run():
+        with Cache(tmp_path / "cache") as cache, Child(command, "score", cache=cache, check=check) as child:
+            return [tuple(answer) for answer in child.answers({"n": n} for n in range(3))], cache.found
+
+    assert run() == ([({"score": 0}, ""), (None, "NaN"), ({"score": 2}, "")], 0)
+    assert run() == ([({"score": 0}, ""), ({"score": 1}, ""), ({"score": 2}, "")], 2)
