@@ -27,15 +27,17 @@ _format = click.option("--format", "format_", type=click.Choice(["jsonl", "trec"
 
 def _made(name: str) -> click.Command:
     if name in together.NAMES:
-        return together.made(name)
+        return together.made(name, _read, _format)
     if name in ("apply", "l2"):
         return _apply if name == "apply" else _l2
     row = next(row for row in SCALES if row.name == name)
     return _scale(row)
 
 
-@click.group("normalize", cls=Methods, made=_made,
-             methods=[APPLY, L2, *((row.name, row.summary) for row in SCALES)])  # fmt: skip
+_METHODS = [APPLY, L2, *((row.name, row.summary) for row in SCALES), *together.METHODS]
+
+
+@click.group("normalize", cls=Methods, made=_made, methods=_METHODS)
 def command() -> None:
     """Correct hits for hubs, put scores on another scale, or bring vectors to length 1.
 

@@ -190,6 +190,31 @@ SCALES: tuple[ScaleRow, ...] = (
 )  # fmt: skip
 
 
+class TogetherRow(NamedTuple):
+    """One method that corrects the scores of a batch of queries by each other: no fit, and no bank.
+
+    loads  where the function of the scores (q, n) is
+    """
+
+    name: str
+    summary: str
+    loads: str
+    params: tuple[Param, ...]
+    source: str
+
+
+TOGETHER: tuple[TogetherRow, ...] = (
+    TogetherRow("dual-softmax", "scores times their softmax over the queries of the batch",
+                f"{HERE}.together:dual_softmax", (BETA._replace(default=100),),
+                "Cheng et al. 2021, CAMoE"),
+    TogetherRow("batch-sinkhorn", "every item gets the same share of the batch",
+                f"{HERE}.together:batch_sinkhorn",
+                (Param("tau", 0.01, "Temperature on cosines: a hundredth of the one for logits of CLIP", 1e-4,
+                       100),
+                 Param("iterations", 10, "How often both sides are balanced", 1, 1000, whole=True)),
+                "Pan et al. 2024, with the batch for a bank"),
+)  # fmt: skip
+
 MEAN = Choice("mean", "modality", "Take off the mean of each modality, the mean of all, or none",
               ("modality", "overall", "none"))  # fmt: skip
 RATES = (Param("rate", 1, "How much of what items have in common is taken off", 0, 100),
@@ -287,7 +312,7 @@ def loaded(dotted: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def checked(row: Row, values: dict[str, float]) -> dict[str, float]:
+def checked(row: Row | TogetherRow, values: dict[str, float]) -> dict[str, float]:
     """Return all parameters of a method, defaults filled in.
 
     Raises `UsageError` for one that it does not have, and for a value out of its range.
