@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mmr.errors import BadItem, MissingInputError, Reject, UsageError, shown
 
 if TYPE_CHECKING:
-    from mmr.compose.apply import Composer
+    from mmr.cli.composing import Writes
     from mmr.stream.records import Record
 
 SAID = ("images", "ref_ids", "texts", "captions", "edited", "nots")
@@ -19,31 +19,46 @@ class Typed:
 
     how       the options
     composer  what will compose it
-    signed    each picture and each --text is a term of a sum, with its sign and weight; otherwise several
-              pictures are one vector, and several --text are one: the weighted sum of theirs
+    mode      "folded": several pictures are one vector, and several --text are one: the weighted sum of
+              theirs; "signed": each is a term of a sum, with its sign and weight; "clauses": each is one of a
+              recipe, and -WORDS is negated
     """
 
-    def __init__(self, how: Mapping[str, Any], composer: Composer, signed: bool) -> None:
-        from mmr.compose.apply import Method
+    def __init__(self, how: Mapping[str, Any], composer: Writes, mode: str) -> None:
+        from mmr.compose.apply import Composer, Method
         from mmr.compose.bindings import Piece, numbered, piece, signed_sum
         from mmr.stream.records import normal_path
 
         if how["images"] and how["ref_ids"]:
             raise UsageError("--image and --ref-id both name the reference", "Name it in one way.")
-        self._how, self._composer, self._signed = how, composer, signed
+        self._how, self._composer, self._signed = how, composer, mode == "signed"
         pictures = [piece(one) for one in how["images"]]
         self._images = [Piece(one.weight, normal_path(one.value)) for one in pictures]
         self._images += [Piece(1.0, name) for name in how["ref_ids"]]
         self._texts = [piece(one) for one in how["texts"]]
+        self._nots = list(how["nots"])
+        if mode == "clauses":
+            self._clauses()
         self._weights = {
             name: [one.weight for one in pieces]
-            for name, pieces in (("v", self._images), ("t_m", self._texts)) if pieces
-        }  # fmt: skip
-        if signed:
+            for name, pieces in (("v", self._images), ("t_m", self._texts))
+            if pieces and mode != "clauses"
+        }
+        if isinstance(composer, Composer) and self._signed:
             named = [(numbered(name, len(weights)), weights) for name, weights in self._weights.items()]
             names = [name for names, _ in named for name in names]
             node = signed_sum(names, [weight for _, weights in named for weight in weights])
             composer.settings = [("", Method("sum", node))]
+
+    def _clauses(self) -> None:
+        """Take words with a minus for what must not be there; clauses have no weights."""
+        odd = next((one for one in (*self._images, *self._texts) if abs(one.weight) != 1), None)
+        if odd is not None:
+            raise UsageError(f"{odd.weight:g}:{shown(odd.value)}: clauses have no weights", "Leave it out.")
+        if any(one.weight < 0 for one in self._images):
+            raise UsageError("a picture that must not be there is a record's: --bind n=FILE.npy")
+        self._nots += [one.value for one in self._texts if one.weight < 0]
+        self._texts = [one for one in self._texts if one.weight > 0]
 
     def needs(self, have: Iterable[str], lists: Iterable[str]) -> tuple[str, ...]:
         """The named vectors that the query shall have."""
@@ -62,9 +77,9 @@ class Typed:
 
         values, refs = [one.value for one in self._images], self._how["ref_ids"]
         record = typed([] if refs else values, [one.value for one in self._texts],
-                       *(self._how[name] for name in ("captions", "edited", "nots")))  # fmt: skip
+                       self._how["captions"], self._how["edited"], self._nots)  # fmt: skip
         if self._texts:
-            record["text"] = described(self._texts) if len(self._texts) > 1 else self._texts[0].value
+            record["text"] = described(self._texts) if self._weights else ", ".join(self._values())
         if refs:
             assert stored is not None
             vectors = [stored(name) for name in refs]
@@ -78,6 +93,9 @@ class Typed:
         if values and self._how["excludes"] is not False:
             record["exclude"] = list(dict.fromkeys(values))
         return record
+
+    def _values(self) -> list[str]:
+        return [one.value for one in self._texts]
 
     def folded(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the query with one vector a name, each picture and --text under its own in a signed sum."""

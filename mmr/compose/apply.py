@@ -15,7 +15,7 @@ from mmr.compose import expr
 from mmr.compose.columns import Column
 from mmr.compose.evaluate import Outcome, WrongShapeError, ZeroVectorError, evaluate
 from mmr.compose.explain import explained
-from mmr.compose.table import checked, preset
+from mmr.compose.table import Row, checked, preset
 from mmr.errors import BadDataError, BadItem, Reject, UsageError, shown
 from mmr.stream.pipe import batches
 from mmr.stream.records import Record, add_step
@@ -53,10 +53,10 @@ class Method:
         return " ".join([self.called, *(f"{name}={value:g}" for name, value in self.params.items())])
 
 
-def method(name: str, given: Mapping[str, float] | None = None) -> Method:
+def method(name: str | Row, given: Mapping[str, float] | None = None) -> Method:
     """A preset with its parameters. Raises `UsageError` for an unknown name or parameter."""
-    row = preset(name)
-    return Method(row.name, expr.parse(row.expression), checked(row, given or {}))
+    row = preset(name) if isinstance(name, str) else name
+    return Method(row.name, expr.parse(row.expression), checked(row.name, row.params, given or {}))
 
 
 def expression(text: str, given: Mapping[str, float] | None = None) -> Method:
@@ -92,12 +92,25 @@ def swept(base: Method, sweep: Mapping[str, Sequence[float]]) -> list[tuple[str,
     if unknown is not None:
         has = ", ".join(base.params) or "none"
         raise UsageError(f"--sweep {shown(unknown)}: no such number", f"{base.called} has: {has}.")
-    settings = [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
     return [
-        ("@" + ",".join(f"{name}={value:g}" for name, value in setting.items()),
-         Method(base.called, base.node, {**base.params, **setting}))
-        for setting in settings
-    ]  # fmt: skip
+        (suffix, Method(base.called, base.node, numbers)) for suffix, numbers in settings(base.params, sweep)
+    ]
+
+
+def settings(
+    numbers: Mapping[str, float], sweep: Mapping[str, Sequence[float]]
+) -> list[tuple[str, dict[str, float]]]:
+    """The numbers at every setting of a sweep, each with what an id gets; ("", numbers) without one.
+
+    >>> settings({"a": 0.8, "b": 1}, {"a": [0.6, 0.7]})
+    [('@a=0.6', {'a': 0.6, 'b': 1}), ('@a=0.7', {'a': 0.7, 'b': 1})]
+    """
+    found = [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
+    marks = [",".join(f"{name}={value:g}" for name, value in setting.items()) for setting in found]
+    return [
+        (f"@{mark}" if mark else "", {**numbers, **setting})
+        for mark, setting in zip(marks, found, strict=True)
+    ]
 
 
 class Lacks(BadItem):

@@ -16,6 +16,7 @@ SOURCES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "t_r": ("text", ("captions", "caption")),
     "t_c": ("text", ("edited",)),
     "n": ("text", ("not",)),
+    "whole": ("text", ("text",)),
 }
 PIECE = re.compile(r"(?P<sign>[+-])?(?:(?P<weight>\d+\.?\d*|\.\d+):(?!\d\d(?!\d)))?(?P<rest>.*)", re.DOTALL)
 

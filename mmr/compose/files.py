@@ -102,7 +102,7 @@ class Files:
 
         return read_records([file.path], reject=refuse)
 
-    def beside(self, records: Iterable[Record], reject: Reject) -> Iterator[Record]:
+    def beside(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield records with their rows of the files in `bindings`: of a pair by id, else in order.
 
         A record whose id a pair lacks comes through without. Raises `BadDataError` where the records are

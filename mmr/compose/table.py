@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from typing import NamedTuple
@@ -85,8 +85,14 @@ PRESETS: tuple[Row, ...] = (
 @cache
 def plugged() -> tuple[tuple[Row | str, str], ...]:
     """What entry points add: (row, "") or (name, why it cannot be used)."""
-    known = {row.name for row in PRESETS}
+    known = {"expr", "default", *(row.name for row in PRESETS), *(row.name for row in RECIPES)}
     return plugins.plugged(GROUP, Row, lambda row: row.name, known.__contains__)
+
+
+def plug_ins() -> Iterator[tuple[str, str]]:
+    """Yield every preset that a plug-in adds: its name, and "" or why it cannot be used."""
+    for row, problem in plugged():
+        yield (row.name if isinstance(row, Row) else row, problem)
 
 
 def preset(name: str) -> Row:
@@ -109,17 +115,74 @@ def preset(name: str) -> Row:
     raise UsageError(f"no composition is called {shown(name)!r}", fix)
 
 
-def checked(row: Row, given: Mapping[str, float]) -> dict[str, float]:
-    """Return all parameters of a preset, defaults filled in.
+def checked(name_: str, params: Sequence[Param], given: Mapping[str, float]) -> dict[str, float]:
+    """Return all parameters of a method, defaults filled in.
 
     Raises `UsageError` for one that it does not have, and for a value out of its range.
     """
-    known = {param.name: param for param in row.params}
+    known = {param.name: param for param in params}
     for name, value in given.items():
         if name not in known:
             has = ", ".join(known) or "no parameters"
-            raise UsageError(f"{shown(name)} is no parameter of {row.name}", f"It has: {has}.")
+            raise UsageError(f"{shown(name)} is no parameter of {name_}", f"It has: {has}.")
         param = known[name]
         if not param.low <= value <= param.high:
             raise UsageError(f"{param.option} {value:g}: from {param.low:g} to {param.high:g}.")
     return {name: given.get(name, param.default) for name, param in known.items()}
+
+
+class RecipeRow(NamedTuple):
+    """One recipe: a score that is not one vector.
+
+    score   its kind in `mmr.arrays.recipe`
+    takes   the named vectors that it joins; () for clauses: every v and t_m, and every n negated
+    choices other options: name, values (the first is the default), what it is about
+    """
+
+    name: str
+    summary: str
+    score: str
+    takes: tuple[str, ...]
+    params: tuple[Param, ...]
+    safe: str
+    source: str
+    choices: tuple[tuple[str, tuple[str, ...], str], ...] = ()
+
+    @property
+    def expression(self) -> str:
+        """The names that it joins, as a person reads them."""
+        return ", ".join(self.takes or ("v", "t_m", "not n"))
+
+
+HOW = (("by", ("product", "min", "geometric"), "How clauses are joined"),)
+WHOLE = (Param("g", 0, "Weight of the whole `text` beside its clauses, which then stand in `texts`", 0, 1),)
+NDCR = "after Li et al. 2023, NDCR, without its training"
+
+RECIPES: tuple[RecipeRow, ...] = (
+    RecipeRow("and", "every clause holds: pictures, words, and what must not be there", "and", (), WHOLE,
+              "Clauses are scored apart, so that none drowns. An encoder barely sees a `not`; this does",
+              NDCR, HOW),
+    RecipeRow("or", "one of the clauses holds", "or", (), WHOLE, "Alternatives", NDCR, HOW),
+    RecipeRow("product", "the score of the picture times that of the words", "product", ("v", "t_m"), (),
+              "Instances: it must be this thing, and so", "Efthymiadis et al. 2025, a base line of FreeDom"),
+    RecipeRow("seize-signed", "seize with a factor for items that the edit brings up and one for others",
+              "seize", ("t_c", "t_r"),
+              (Param("n", 2.1, "Factor where the edit lowers the score", 0, 100),
+               Param("p", 0.13, "Factor where it raises it", 0, 100)),
+              "With equal factors it is the preset seize, which is one vector", "Yang et al. 2024, SEIZE"),
+    RecipeRow("harris", "high where picture and words both are, as a corner detector joins edges", "harris",
+              ("v", "t_m"),
+              (Param("lambda", 0.1, "Penalty where one is high alone", 0, 0.5),
+               Param("least_v", -1, "The lowest score of the picture, which becomes 0", -1, -1e-6),
+               Param("least_t", -1, "The lowest score of the words", -1, -1e-6)),
+              "Named vectors that were centred and projected (`--of`), with their own lowest scores",
+              "Psomas et al. 2025, i-CIR, BASIC"),
+    RecipeRow("vote", "every clause shares one vote among all items", "vote", (),
+              (Param("tau", 0.005, "Temperature on cosines: a hundredth of the one for logits", 1e-4, 10),),
+              "Several wordings of one wish; it looks at the whole index", "a path in the code of NDCR"),
+)  # fmt: skip
+
+
+def recipe_row(name: str) -> RecipeRow | None:
+    """The row of a recipe, None where there is none of that name."""
+    return next((row for row in RECIPES if row.name == name), None)
