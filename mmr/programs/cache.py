@@ -83,10 +83,14 @@ class Cache:
 def mark(tag: str, request: Mapping[str, Any]) -> bytes:
     """The 32 bytes under which an answer is kept: equal requests have equal marks, whatever their order.
 
-    `id` never counts, and where a picture's `digest` is there, neither do its place and its bytes.
+    `id` never counts, and where a picture's `digest` is there, neither do its place and its bytes; so it is
+    with `query_digest` and the query's picture.
     Raises `TypeError` for what JSON cannot hold.
     """
-    left_out = NAMES | PLACES if "digest" in request else NAMES
+    left_out = set(NAMES)
+    for prefix in ("", "query_"):
+        if f"{prefix}digest" in request:
+            left_out |= {f"{prefix}{place}" for place in PLACES}
     counted = {name: value for name, value in request.items() if name not in left_out}
     body = orjson.dumps([tag, counted], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(body, digest_size=32).digest()
