@@ -123,11 +123,12 @@ def _end(value: float, whole: bool = False) -> Any:
 
 
 def _help(row: Row) -> str:
-    example = row.example or row.name
+    line = row.example or row.name
+    piped = f"mmr query pics.mmr --from queries.jsonl -k 100 | mmr rerank {line}"
     source = f" ({row.source})" if row.source else ""
     return (
         f"{sentence(row.summary)}\n\n{row.safe}.{ACROSS[row.across]}{source}\n\n\b\nExamples:\n"
-        f"  mmr query pics.mmr --from queries.jsonl -k 100 | mmr rerank {example}"
+        f"  {line if line.startswith('mmr ') else piped}"
     )
 
 

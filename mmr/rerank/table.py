@@ -82,7 +82,7 @@ class Row(NamedTuple):
              hurts warns
     safe     where it helps, and where it does not
     source   where it is from
-    example  what a line of its help shows, from the name on
+    example  what a line of its help shows, from the name on, or the whole line
     own      it is a command of its own, which does not go through `reranked`
     """
 
@@ -186,6 +186,14 @@ METHODS: tuple[Row, ...] = (
         "The history must be older than the query, and without what is looked for",
         "after PerSRV, Chee et al. 2024", needs=BOTH, depth=400,
         example="profile --history mine.jsonl --index pics.mmr"),
+    Row("recipe", "hits scored by the query's recipe over its named vectors", f"{HERE}.recipe:Recipe",
+        (Param("recipe", None, "A recipe as JSON, in the place of the record's own", "text",
+               metavar="JSON"),),
+        "Hits of any search, for what mmr-compose(1) writes: and, or, not, product and others. What is not "
+        "among the hits cannot come up, and figures over all that is scored are those of the hits",
+        "as mmr query does it", needs=("vectors",), across="helps",
+        example="mmr compose product --image pics/apple.png --text green | mmr query pics.mmr -k 100 | "
+        "mmr rerank recipe --index pics.mmr"),
     Row("fuse", "one ranking out of several", "mmr.cli.rerank_fuse:command",
         (Param("method", "rrf", "How places or scores are added up", "choice", choices=FUSIONS),
          Param("norm", None, "Scale of each query's scores in each run, as mmr-normalize(1) has them, or "
