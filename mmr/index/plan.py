@@ -92,7 +92,7 @@ def choose(rows: int, dim: int, dtype: str = "float32", budget: float = math.inf
 
 def _plan(spec: str, rows: int, dim: int, dtype: str, reason: str) -> Plan:
     row, params = parse(spec)
-    params["dtype"] = dtype
+    params |= {"dtype": dtype} | ({"least": FEW} if "least" in params else {})
     found = adapter(row.name)
     structure = found.size(dim, rows, params)
     build = found.holds(dim, rows, params) if structure else 0

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 K = 10
 RECALL = 0.99
 WHOLE = 0.9995  # what rounds to all; more work can find no more
+SLOW = 3
 QUICK = 0.1  # seconds; what takes less is measured a few times more, and the least counts
 AGAIN = 2
 GAIN = 0.0005  # a step that finds no more than this, twice in a row, leads nowhere
@@ -95,16 +96,16 @@ def walk(index: Index, queries: Sequence[Record]) -> tuple[list[Setting], Truth]
     """Measure the settings of the index's kind that are worth it, and the exact search beside them.
 
     From the least work upwards; a setting is left out where one of less work finds all already or takes
-    longer than the exact search, and where two steps in a row have found no more.
+    three times as long as the exact search, and where two steps in a row have found no more.
     """
     exact = truth(index, queries)
     done: list[Setting] = []
     names = list(knobs(index.meta.kind))
     for told in _rising(knobs(index.meta.kind)):
         below = [one for one in done if all(one.knobs[name] <= told[name] for name in names)]  # type: ignore[operator]
-        if any(one.recall >= WHOLE or one.seconds > exact.seconds for one in below) or _is_flat(below, told):
-            continue
-        done.append(recall(index, queries, exact, told))
+        needless = any(one.recall >= WHOLE or one.seconds > SLOW * exact.seconds for one in below)
+        if not needless and not _is_flat(below, told):
+            done.append(recall(index, queries, exact, told))
     return done, exact
 
 
