@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmr.errors import MissingInputError
 from mmr.index import catalogue, open_index, upsert
 from mmr.index.check import check, rebuild
+from mmr.index.search import Wanted, search
 from mmr.index.sync import sync
+from mmr.stream.records import Record
 from tests.conftest import program_environment
 from tests.index.made import eof, fail, item, lines, vector_of, version_of
 
@@ -124,31 +128,75 @@ def test_a_killed_sync_goes_on_where_it_was(tmp_path):
     assert (counts.kept, counts.changed, counts.gone) == (4, 2, 4)
 
 
-@pytest.mark.parametrize("kind", ["pq:least=100", "ivfpq:lists=16,least=100", "hnsw:efc=400,least=100"])
-def test_a_kill_while_a_kind_is_built_leaves_the_old_index_whole(tmp_path, kind):
-    index, dice = tmp_path / "x.mmr", random.Random(5)
-    upsert(index, [item(f"{i}.jpg", dim=32) for i in range(4000)], reject=fail, kind="sq8:least=100")
-    command = [sys.executable, "-m", "mmr", "index", str(index), "-q", "--convert", kind]
-    longest, outcomes = 4.0, set()
-    for _ in range(6):
-        process = subprocess.Popen(command, env=program_environment())
+KINDS = (
+    "hnsw:efc=100,least=100", "hnswsq8:efc=100,least=100", "sq8:least=100", "pq:least=100",
+    "pq:opq=yes,m=8,least=100", "rabitq:least=100", "rabitq:bits=4,least=100", "binary:code=itq,least=100",
+    "bebr:least=100", "svd:least=100", "ivfflat:lists=16,least=100", "ivfpq:lists=16,least=100",
+)  # fmt: skip
+OTHER = "flat"
+
+
+def kills_of_a_kind(tmp_path: Path, kind: str, kills: int) -> int:
+    """Kill conversions to a kind, upserts into one and first builds of one in turn; returns how many died."""
+    index, stream, dice = tmp_path / "x.mmr", tmp_path / "stream.jsonl", random.Random(5)
+    upsert(index, [item(f"{i}.jpg", dim=32) for i in range(2500)], reject=fail, kind=OTHER)
+    stream.write_bytes(lines(item(f"{i}.jpg", 1, dim=32) for i in range(1500, 3500)))
+    longest, killed = {"convert": 1.5, "upsert": 1.5, "build": 1.5}, 0
+    for turn in range(kills):
+        what = ("convert", "upsert", "build")[turn % 3]
+        target = tmp_path / "new.mmr" if what == "build" else index
+        if what == "build":
+            shutil.rmtree(target, ignore_errors=True)
+        elif what == "upsert":
+            rebuild(index, kind=kind)
+        before = kind_and_versions(target)
+        options = {"convert": ("--convert", kind), "upsert": (), "build": ("--kind", kind)}[what]
+        command = [sys.executable, "-m", "mmr", "index", str(target), "-q", *options]
         begin = time.monotonic()
+        with open(os.devnull if what == "convert" else stream, "rb") as source:
+            process = subprocess.Popen(command, stdin=source, env=program_environment())
         try:
-            process.wait(dice.uniform(longest * 0.3, longest))
-            longest = (longest + time.monotonic() - begin) / 2
+            process.wait(dice.uniform(longest[what] * 0.3, longest[what]))
+            longest[what] = (longest[what] + time.monotonic() - begin) / 2
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+            killed += 1
+        assert process.wait() in (0, -signal.SIGKILL)
+        after = kind_and_versions(target)
+        if what == "convert":
+            assert after[1] == before[1] and after[0] in (before[0], kind.partition(":")[0])
+            if after[0] != OTHER:
+                rebuild(index, kind=OTHER)
+        else:
+            assert set(before[1]) <= set(after[1]), "what was there is there still"
+            assert after[0] in (before[0], kind.partition(":")[0])
+    return killed
+
+
+def kind_and_versions(index: Path) -> tuple[str | None, dict[str, int]]:
+    """The kind of a sound index and the version of every item; nothing of one that is not made yet."""
+    try:
         assert check(index) == []
-        with open_index(index) as opened:
-            assert opened.meta.count == 4000
-            assert [segment.structure is not None for segment in opened.segments()] == [True]
-            outcomes.add(opened.meta.kind)
-        if process.returncode == 0:
-            rebuild(index, kind="sq8:least=100")
-    assert outcomes <= {"sq8", kind.partition(":")[0]}
-    rebuild(index, kind=kind)
-    named = {"catalogue.sqlite", ".lock", "seg-1.npy"}
-    left = {file.name for file in index.iterdir()} - named
-    assert all(name.startswith(("seg-1", "trained", "catalogue")) for name in left), left
-    assert sum(name.startswith("seg-1") for name in left) == 1
+    except MissingInputError:
+        return None, {}
+    with open_index(index) as opened:
+        found = {record["id"]: version_of(record) for record in opened.items()}
+        assert opened.meta.count == len(found)
+        query = Record({"id": "q", "vector": vector_of("5.jpg", 0, 32)})
+        assert len(search(opened, [query], Wanted(10))[0]) == min(10, len(found))
+        return opened.meta.kind, found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kill_while_a_kind_is_built_leaves_the_old_index_whole(tmp_path, kind):
+    kills_of_a_kind(tmp_path, kind, 3)
+    rebuild(tmp_path / "x.mmr", kind=kind)
+    left = {file.name for file in (tmp_path / "x.mmr").iterdir()} - {".lock"}
+    assert all(name.startswith(("seg-", "trained", "catalogue")) for name in left), left
+    assert sum(name.endswith(".npy") for name in left) == 1, "a new writer removes what a dead one left"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", KINDS)
+def test_thirty_kills_while_a_kind_is_built(tmp_path, kind):
+    assert kills_of_a_kind(tmp_path, kind, 30) >= 8
