@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import applied, options, together
+from mmr.cli import applied, export, options, together
 from mmr.cli.hits import write_hits
 from mmr.cli.methods import Methods, sentence
 from mmr.cli.report import Report
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmr.stream.records import Record
 
 APPLY = ("apply", "what `mmr fit` learned, on hits")
+EXPORT = ("export", export.SUMMARY)
 L2 = ("l2", "vectors at length 1")
 
 _format = click.option("--format", "format_", type=click.Choice(["jsonl", "trec", "table", "ids"]),
@@ -28,13 +29,15 @@ _format = click.option("--format", "format_", type=click.Choice(["jsonl", "trec"
 def _made(name: str) -> click.Command:
     if name in together.NAMES:
         return together.made(name, _read, _format)
+    if name == "export":
+        return export.made(_read)
     if name in ("apply", "l2"):
         return _apply if name == "apply" else _l2
     row = next(row for row in SCALES if row.name == name)
     return _scale(row)
 
 
-_METHODS = [APPLY, L2, *((row.name, row.summary) for row in SCALES), *together.METHODS]
+_METHODS = [APPLY, EXPORT, L2, *((row.name, row.summary) for row in SCALES), *together.METHODS]
 
 
 @click.group("normalize", cls=Methods, made=_made, methods=_METHODS)
