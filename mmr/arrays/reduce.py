@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 
 
-CHUNK = 16  # columns of which only the largest is looked at first
+CHUNK = 16  # products of which only the largest is looked at first
 SLACK = 1e-5  # more than a product of unit vectors in float32 can be off
 FEW = 50  # so many rescored products cost as much as one row of float64 instead of float32
 HELD = 1 << 12  # products that are rescored at a time
@@ -31,7 +31,7 @@ def top_products(rows: Array, bank: Array, k: int) -> Array:
         return _largest(rows.astype(np.float64) @ bank.astype(np.float64).T, k)
     rough = rows.astype(np.float32) @ bank.astype(np.float32).T
     even = m - m % CHUNK
-    most = rough[:, :even].reshape(n, -1, CHUNK).max(axis=2)
+    most = rough[:, :even].reshape(n, CHUNK, -1).max(axis=1)
     bound = np.partition(most, most.shape[1] - k, axis=1)[:, most.shape[1] - k] - np.float32(SLACK)
     row, column = np.divmod(np.flatnonzero(rough >= bound[:, None]), m)
     exact = np.empty(len(row))
