@@ -13,6 +13,8 @@ from mmr.cli import options
 from mmr.cli.hits import write_hits
 from mmr.cli.methods import Methods, sentence
 from mmr.cli.report import Report
+from mmr.cli.scorers import OPTIONS as SCORER
+from mmr.cli.scorers import scorer_of
 from mmr.rerank.table import ALL, MANY, Param, Row, find, loaded, names, plugged
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ index = click.option("--index", metavar="INDEX", help="Where the vectors of the 
                      "hits, from `mmr query --with-vectors`]")  # fmt: skip
 stored = click.option("--index", metavar="INDEX", help="Where the hits' stored fields are.  [default: in the "
                       "hits, from `mmr query --fields`]")  # fmt: skip
-queries_from = click.option("--from", "queries_from", metavar="FILE", help="Vectors of queries, by id, where "
-                            "the hits came without them, as in a TREC run.")  # fmt: skip
+queries_from = click.option("--from", "queries_from", metavar="FILE", help="Queries by id: their vectors, "
+                            "words, pictures, where the hits came without, as in a TREC run.")  # fmt: skip
 explain = click.option("--explain", is_flag=True, help="Each hit says in `why` why it moved.")
 keep = click.option("-k", "top", type=click.IntRange(min=1), metavar="N",
                     help="Hits per query that are kept.  [default: all]")  # fmt: skip
@@ -86,12 +88,14 @@ def _options(row: Row) -> list[Any]:
                          "reranked; the others keep their order behind them.  "
                          f"[default: {default}]")  # fmt: skip
     shared = [click.argument("files", metavar="[FILE]...", nargs=-1), *map(option, row.params), depth]
-    if "query" in row.needs:
+    if {"query", "scorer"} & set(row.needs):
         shared.append(queries_from)
     if "vectors" in row.needs:
         shared.append(index)
     if "fields" in row.needs:
         shared.append(stored)
+    if "scorer" in row.needs:
+        shared += SCORER
     return [*shared, keep, explain, format_, options.vector_format, options.output]
 
 
@@ -155,6 +159,8 @@ def _rerank(
         raise click.UsageError("standard input can be read once; name the queries or the hits as a file.")
     with ExitStack() as stack:
         tools = tools_of(index, report, stack)
+        if "scorer" in row.needs:
+            tools = replace(tools, scorer=scorer_of(params, report, stack))
         if queries_from is not None:
             tools = replace(tools, queries=_queries(queries_from, report))
         records = read(files, report)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmr.stream.records import Record
+
+if TYPE_CHECKING:
+    from mmr.programs.ask import Program
+    from mmr.programs.child import Check
+    from mmr.programs.endpoint import Chat
 
 Floats = NDArray[np.floating[Any]]
 Hit = Mapping[str, Any]
@@ -71,6 +76,7 @@ class Tools:
     fields_of   (ids, field names) -> of each item its stored fields, None where it is not there
     children_of ids of parents -> how many items each has
     queries     what is known of queries by id, for records that came without their vector
+    scorer      (how a server is asked or None, what is wrong with an answer) -> the program or server to ask
     note        says a line on stderr
     model       of the vectors that `vectors_of` gives, None when unknown; `gallery` is what they are of
     """
@@ -80,6 +86,7 @@ class Tools:
     fields_of: Callable[[Sequence[str], tuple[str, ...]], Sequence[Mapping[str, Any] | None]] | None = None
     children_of: Callable[[Sequence[str]], Sequence[int]] | None = None
     queries: Mapping[str, Record] = field(default_factory=dict)
+    scorer: Callable[[Chat | None, Check], Program] | None = None
     note: Note = print
     model: str | None = None
     gallery: str = "the index"

@@ -76,7 +76,7 @@ class Row(NamedTuple):
     loads    where its `Method` class is, "package.module:Name"; with `own` its click command
     params   its parameters, which become options
     needs    of "query" (the query's vector) and "vectors" (those of the hits): what is gathered for it; and
-             of "fields" (stored ones of the hits, by `Tools.fields_of`)
+             of "fields" (stored ones of the hits, by `Tools.fields_of`) and "scorer" (`Tools.scorer`)
     depth    how many first hits it works on unless told; ALL for as many as there are
     across   "helps", "hurts" or "unknown": when the query is of another modality than the hits. One that
              hurts warns
@@ -260,6 +260,27 @@ METHODS: tuple[Row, ...] = (
          Param("min_score", None, "Drop hits below S", "number", -MANY, metavar="S")),
         "Near copies of one picture. A long chain joins what is not alike: raise the score", "",
         example="duplicates", own=True),
+    Row("model", "a program, or a model behind a server, scores each hit against the query",
+        f"{HERE}.model:Model",
+        (Param("method", "score", "What it answers: a score; the probabilities of yes and no, scored by "
+               "yes / (yes + no); or the mean log-probability of the query's words given the candidate",
+               "choice", choices=("score", "yes-no", "likelihood")),
+         Param("prompt", None, "yes-no: what is asked, yes-no, true-false or a file like those; the first "
+               "unless told", "text", metavar="NAME|FILE"),
+         Param("budget", 100, "Calls for a query, spent from the top; the hits below keep their order",
+               "whole", 1),
+         Param("min_score", None, "Keep only hits that the model scores at least S, with -k at most so many; "
+               "perhaps none", "number", -MANY, metavar="S"),
+         Param("final", "replace", "The new score: the model's, or a mix with the first one, both from 0 to "
+               "1", "choice", choices=("replace", "convex")),
+         Param("weight", None, "convex: share of the model, .5 unless told", "number", 0, 1),
+         Param("prior", None, "likelihood: how much of the likelihood of the words without a candidate is "
+               "taken off, 1 unless told. It makes scores of different queries comparable, and costs one "
+               "call of the budget; 0 asks for none", "number", 0, 10)),
+        "Words against pictures, and queries of words and pictures, on the first 20 to 100 hits. A run that "
+        "was stopped goes on where it was: what was answered is in the cache",
+        "Vendrow et al. 2024, INQUIRE (yes-no); Lin et al. 2024, MM-Embed (true-false)",
+        needs=("scorer", "fields"), example="model --cmd ./yesno.py --method yes-no"),
 )  # fmt: skip
 
 
