@@ -13,7 +13,7 @@ Array = NDArray[np.floating[Any]]
 CHUNK = 16  # products of which only the largest is looked at first
 SLACK = 1e-5  # more than a product of unit vectors in float32 can be off
 FEW = 50  # so many rescored products cost as much as one row of float64 instead of float32
-HELD = 1 << 12  # products that are rescored at a time
+HELD = 512  # products that are rescored at a time
 
 
 def top_products(rows: Array, bank: Array, k: int) -> Array:
@@ -37,7 +37,8 @@ def top_products(rows: Array, bank: Array, k: int) -> Array:
     exact = np.empty(len(row))
     for start in range(0, len(row), HELD):
         part = slice(start, start + HELD)
-        exact[part] = np.einsum("ij,ij->i", rows[row[part]].astype(np.float64), bank[column[part]])
+        one, other = rows[row[part]].astype(np.float64), bank[column[part]].astype(np.float64)
+        exact[part] = np.einsum("ij,ij->i", one, other)
     counts = np.bincount(row, minlength=n)
     table = np.full((n, counts.max()), -np.inf)
     table[row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = exact

@@ -14,6 +14,8 @@ class Csls(Method):
     r(query) is over the hits at hand, which are its nearest items; it moves all hits alike.
     """
 
+    wide = False
+
     def describe(self, vectors: Array, banks: Banks, learned: Learned, params: Params) -> Columns:
         """The mean of the largest cosines with the bank."""
         return {"mean": top_products(vectors, banks.queries, int(params["neighbours"])).mean(axis=1)}

@@ -37,7 +37,10 @@ class Method:
     describe  numbers of an item that depend on nothing but its vector and what was learned, so that an item
               that comes later gets its own without fitting again
     affine    the correction of those items as scale and shift, None where the method has not that form
+    wide      `describe` is to be given float64; not where it gives the same for float32
     """
+
+    wide = True
 
     def learn(self, blocks: Blocks, banks: Banks, params: Params) -> Learned:
         """Return what the gallery as a whole gives; blocks() yields its vectors, (n, d) at a time."""
@@ -92,9 +95,11 @@ def described(
     In float64, so that the numbers of an item do not depend on the other items of its block once scores are
     rounded to float32.
     """
-    wide = Banks(*(None if rows is None else rows.astype(np.float64) for rows in banks))  # type: ignore[arg-type]
+    kind = np.float64 if method.wide else banks.queries.dtype
+    held = Banks(*(None if rows is None else rows.astype(kind, copy=False) for rows in banks))  # type: ignore[arg-type]
     parts = [
-        method.describe(block.astype(np.float64), wide, learned, params) for block in cut(blocks, banks.size)
+        method.describe(block.astype(kind, copy=False), held, learned, params)
+        for block in cut(blocks, banks.size)
     ]
     names = parts[0] if parts else ()
     return {name: np.concatenate([part[name] for part in parts]) for name in names}

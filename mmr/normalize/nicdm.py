@@ -18,6 +18,8 @@ class Nicdm(Method):
     without mu_q, which is the same for all items of a query.
     """
 
+    wide = False
+
     def describe(self, vectors: Array, banks: Banks, learned: Learned, params: Params) -> Columns:
         """The mean distance."""
         scores = top_products(vectors, banks.queries, int(params["neighbours"]))

@@ -14,6 +14,8 @@ class Nnn(Method):
     More neighbours than the bank has count as all of it, which is GC.
     """
 
+    wide = False
+
     def describe(self, vectors: Array, banks: Banks, learned: Learned, params: Params) -> Columns:
         """The mean of the largest cosines."""
         return {"mean": top_products(vectors, banks.queries, int(params["neighbours"])).mean(axis=1)}

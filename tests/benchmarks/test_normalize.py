@@ -1,4 +1,4 @@
-"""Fitting beside the bare matrix product of the same blocks, which it cannot do without."""
+"""Fitting and searching beside the bare matrix product of the same blocks, which they cannot do without."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from mmr.arrays.topk import Part, nearest
 from mmr.normalize import method as machinery
 from mmr.normalize.method import Banks, described
 from mmr.normalize.table import checked, method
 from tests.benchmarks.measure import cpu, report
 
 ITEMS, BANK, DIM = 40_000, 10_000, 512
+MILLION = 1_000_000
 
 
 def unit(generator, rows):
@@ -37,17 +39,71 @@ def test_fit_beside_the_bare_product(name, vectors):
     row, fitter = method(name)
     params = checked(row, {})
 
+    kind = np.float64 if fitter.wide else np.float32
+    asked = bank.astype(kind)
+
     def bare():
         for block in machinery.cut(blocks(gallery), BANK):
-            block @ bank.T
+            block.astype(kind, copy=False) @ asked.T
 
     def fitted():
         described(fitter, blocks(gallery), Banks(bank), {}, params)
 
     rounds = [(cpu(fitted)[0], cpu(bare)[0]) for _ in range(3)]
     ours, peer = (min(column) for column in zip(*rounds, strict=True))
-    title = f"fit {name}, {ITEMS:,} x {DIM}, bank of {BANK:,}, beside the bare product"
+    title = f"fit {name}, {ITEMS:,} x {DIM}, bank of {BANK:,}, beside the bare {kind.__name__} product"
     assert report(title, ours, peer, 1.5) <= 1.5
+
+
+@pytest.fixture
+def million(tmp_path):
+    """A mapped file of a million vectors, and a bank."""
+    generator, path = np.random.default_rng(0), tmp_path / "g.npy"
+    whole = np.lib.format.open_memmap(path, "w+", np.float32, (MILLION, DIM))
+    for start in range(0, MILLION, 4096):
+        whole[start : start + 4096] = unit(generator, min(4096, MILLION - start))
+    del whole
+    return np.load(path, mmap_mode="r"), unit(generator, BANK)
+
+
+@pytest.mark.bench
+def test_a_million_items_and_a_bank_of_ten_thousand(million):
+    gallery, bank = million
+    row, fitter = method("nnn")
+    params = checked(row, {})
+
+    def parts():
+        return (gallery[start : start + 4096] for start in range(0, MILLION, 4096))
+
+    def bare():
+        for block in machinery.cut(parts(), BANK):
+            block @ bank.T
+
+    tracemalloc.start()
+    spent, columns = cpu(lambda: described(fitter, parts(), Banks(bank), {}, params))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    peer = cpu(bare)[0]
+    title = f"{MILLION:,} x {DIM}, bank of {BANK:,}"
+    report(f"fit nnn, {title}, beside the bare float32 product", spent, peer, 1.5)
+    whole = MILLION * BANK * 4 / 1e6
+    report(f"fit nnn, {title}, memory beside that of all scores", most / 1e6, whole, 0.01, "MB")
+    affine = fitter.affine(columns, params)
+    numbers, queries = np.stack(affine, axis=1), unit(np.random.default_rng(1), 1000)
+
+    def searched(numbers):
+        return nearest(queries, [Part(gallery, None, numbers)], 10, lambda part, rows: [str(r) for r in rows])
+
+    def product():
+        for start in range(0, MILLION, 2048):
+            queries @ gallery[start : start + 2048].T
+
+    corrected, plain, peer = cpu(lambda: searched(numbers)), cpu(lambda: searched(None)), cpu(product)[0]
+    wide = affine.applied((gallery @ queries[0]).astype(np.float32)).astype(np.float32)
+    assert set(corrected[1].row[0]) == set(np.argsort(-wide)[:10])
+    title = f"1,000 queries over {MILLION:,} x {DIM}"
+    report(f"corrected search, {title}, beside the bare product", corrected[0], peer, 1.5)
+    report(f"corrected search, {title}, beside the plain one", corrected[0], plain[0], 1.5)
 
 
 def published(bank_scores, query_scores, beta=20.0):
