@@ -170,8 +170,8 @@ def apply_the_same(model: str) -> str:
     if not ways:
         return ""
     return (
-        f"Its vectors are those of {spec} as `mmr normalize apply` changed them ({', '.join(ways)}): "
-        f"embed with --model {spec}, then apply the same file."
+        f"Its vectors are those of {spec} as `mmr normalize` changed them ({', '.join(ways)}): embed with "
+        f"--model {spec}, then change the queries with the same file."
     )
 
 
