@@ -18,7 +18,13 @@ from mmr.errors import UsageError
 
 EXPR = ("expr", "an expression over named vectors")
 DEFAULT = ("default", "by what each query has: pdv-f, ldre, cirevl, weighted, image or text")
-EXTRA: tuple[tuple[str, str, str], ...] = ()
+EXTRA: tuple[tuple[str, str, str], ...] = (
+    ("oti", "a word learned from the picture, put into the words", "mmr.cli.compose_oti:oti"),
+    ("encoder", "picture and words by a model that takes both at once", "mmr.cli.compose_oti:native"),
+    ("describe", "captions and edits from programs, and no vectors", "mmr.cli.compose_words:describe"),
+    ("prompt", "what a rewriter is asked, into the records", "mmr.cli.compose_words:prompt"),
+    ("parse", "the edit in a rewriter's reply", "mmr.cli.compose_words:parse"),
+)
 EXAMPLES = {
     "v": "--image pics/apple.png", "t_m": '--text "in green"', "t_r": '--caption "a red apple"',
     "t_c": '--edited "a green apple"', "n": '--not "a pear"',

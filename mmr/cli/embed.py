@@ -43,6 +43,8 @@ PICTURE_IDS = ("path", "name", "stem")
               help="What is embedded of an item with picture and words.")  # fmt: skip
 @click.option("--bind", "binds", multiple=True, metavar="NAME=image|text:FIELD",
               help="Embed a field into `bindings`, and nothing else (repeatable).")  # fmt: skip
+@click.option("--invert", is_flag=True, help="Vectors of pictures come out of the text tower, from a token "
+              "learned for each: for search of pictures by pictures.")  # fmt: skip
 @click.option("--max-pixels", type=click.IntRange(min=1), default=178_956_970, show_default=True, metavar="N",
               help="Refuse pictures with more pixels.")  # fmt: skip
 @click.option("--list-models", is_flag=True, help="List the encoders and what is at hand, and leave.")
@@ -151,6 +153,7 @@ class _Model:
             raise click.UsageError("--model and --model-of: name the model in one way.")
         self._how, self._report, self._stack = how, report, stack
         self._encoder: Encoder | None = None
+        self._own: Encoder | None = None
         self._expected: dict[str, str] = {}
         self.known: dict[str, Any] = {}
         for index in filter(None, (how["model_of"], how["skip_indexed"])):
@@ -183,15 +186,29 @@ class _Model:
 
         how = self._how
         named_by = "" if how["model"] else next(iter(self._expected), "")
-        encoder = load(self.spec, device=how["device"], precision=how["precision"], threads=how["threads"],
+        encoder = load(self.spec, device=how["device"], precision=self._precision(), threads=how["threads"],
                        named_by=named_by)  # fmt: skip
         if isinstance(encoder, Closes):
             self._stack.callback(encoder.close)
         for index, expected in self._expected.items():
             check_model(expected, model_name(encoder), expected_by=shown(index), found_by="this run",
                         fix="Leave out --model, or index into a new folder.")  # fmt: skip
+        self._own = encoder
+        if how["invert"]:
+            from mmr.encoders.inversion import Inversion, Inverting
+
+            learned = Inversion(templates=how["templates"] or Inversion.templates)
+            encoder = Inverting(encoder, learned)
         self._encoder = encoder
         return encoder
+
+    def _precision(self) -> str:
+        """The precision that is asked for; fp32 for inversion, where small steps get lost at less."""
+        from mmr.encoders.table import find
+
+        precision: str = self._how["precision"]
+        inexact = self._how["invert"] and precision == "auto" and "precision" in find(self.spec).options
+        return "fp32" if inexact else precision
 
     def doubt(self) -> None:
         """Say on a terminal that the encoder is the wrong one for what it was given."""
@@ -204,8 +221,8 @@ class _Model:
 
     def keep_tower(self) -> None:
         """Leave the text tower of the model that was loaded, so that queries need no torch."""
-        if self._encoder is not None:
-            towers.keep(self._encoder, self._report)
+        if self._own is not None:
+            towers.keep(self._own, self._report)
 
     def name(self) -> str:
         """The full name of the encoder."""

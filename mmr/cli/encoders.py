@@ -38,6 +38,11 @@ class Encoders:
         found: Encoder = encoder
         return found
 
+    def whole(self) -> Encoder:
+        """The encoder itself, for what a tower alone cannot do."""
+        found: Encoder = self._load()
+        return found
+
     def _without_torch(self, pictures: bool) -> Any:
         """An encoder that needs no torch, unless the user names another model, device or precision."""
         if self._index is None:

@@ -134,14 +134,7 @@ def _list(what: str) -> Callable[[click.Context, click.Parameter, bool], None]:
 @click.option("--format", "format_", type=click.Choice(["table", "jsonl", "tsv", "markdown", "latex"]),
               metavar="NAME", help="table, jsonl, tsv, markdown or latex.  "
               "[default: table on a terminal, else jsonl]")  # fmt: skip
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Of every random draw.",
-)
+@options.seed
 @click.option("--list-measures", is_flag=True, is_eager=True, expose_value=False,
               callback=_list("measures"),
               help="Show the measures and their parameters, and exit.")  # fmt: skip

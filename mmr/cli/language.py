@@ -12,10 +12,15 @@ from mmr.cli.programs import ASKS, open_cache, say_of_programs
 from mmr.cli.report import Report
 
 if TYPE_CHECKING:
+    from mmr.compose.language import Language
     from mmr.programs.ask import Program
     from mmr.stream.records import Record
 
 ASKED = ("caption_cmd", "caption_url", "rewrite_cmd", "rewrite_url")
+STYLE = click.option(
+    "--style", metavar="NAME|FILE", default="short", show_default=True,
+    help="How a rewriter is asked: short, contextual, structural, fashion, focus, or a file.",
+)  # fmt: skip
 OPTIONS = (
     click.option("--caption-cmd", metavar="COMMAND", help="A program that captions pictures which have no "
                  "`caption`."),
@@ -25,8 +30,7 @@ OPTIONS = (
                  "says, where there is no `edited`."),
     click.option("--rewrite-url", metavar="URL[#MODEL]", help="A language model behind such a server, "
                  "in its place."),
-    click.option("--style", metavar="NAME|FILE", default="short", show_default=True, help="How a rewriter is "
-                 "asked: short, contextual, structural, fashion or focus, or a file of yours."),
+    STYLE,
     click.option("--captions", "how_many", type=click.IntRange(1, 100), default=1, show_default=True,
                  metavar="K", help="Captions of each picture; every one is edited."),
     *ASKS,
@@ -53,31 +57,48 @@ class Words:
 
     def _open(self, role: str, how: Mapping[str, Any], stack: ExitStack) -> Program | None:
         from mmr.compose.chats import caption_chat, rewrite_chat
+        from mmr.compose.language import captions_in, edits_in, fault
         from mmr.compose.styles import CAPTION, load_style
         from mmr.programs.ask import open_program
 
         command, url = how[f"{role}_cmd"], how[f"{role}_url"]
         if not command and not url:
             return None
-        chat = caption_chat(load_style(CAPTION), self._count) if role == "caption" else rewrite_chat()
-        return stack.enter_context(
-            open_program(role, command=command, url=url, chat=chat, cache=self._cache, seconds=how["timeout"])
+        captions = role == "caption"
+        chat = caption_chat(load_style(CAPTION), self._count) if captions else rewrite_chat()
+        check = fault(
+            (lambda fields: captions_in(fields, self._count))
+            if captions
+            else (lambda fields: edits_in(fields, self._style))
         )
+        program = open_program(role, command=command, url=url, chat=chat, cache=self._cache,
+                               seconds=how["timeout"], check=check)  # fmt: skip
+        return stack.enter_context(program)
 
-    def of(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield the records, with captions and edits where a program was named for them."""
+    def of(self, records: Iterable[Record]) -> Iterable[Record]:
+        """The records, with captions and edits where a program was named for them."""
         captioner, rewriter = self._programs
         if captioner is None and rewriter is None:
-            yield from records
-            return
+            return records
         from mmr.compose.language import Language
+        from mmr.stream.pipe import Records
 
         steps = Language(captioner, rewriter, self._style, count=self._count, reject=self._report)
-        yield from steps.of(records, getattr(records, "waits", None))
-        if steps.fallen:
-            edits = "1 edit is" if steps.fallen == 1 else f"{steps.fallen:,} edits are"
-            self._report.note(f"{edits} the modification itself: the reply held none.")
-        say_of_programs(self._report, self._cache, captioner, rewriter)
+        filled = steps.of(records)
+        return Records(self._told(filled, steps), filled.waits)
+
+    def _told(self, records: Iterable[Record], steps: Language) -> Iterator[Record]:
+        """Pass the records on and say at the end what came of asking."""
+        yield from records
+        say_of_edits(self._report, steps.fallen)
+        say_of_programs(self._report, self._cache, *self._programs)
+
+
+def say_of_edits(report: Report, fallen: int) -> None:
+    """Say how many edits fell back."""
+    if fallen:
+        edits = "1 edit is" if fallen == 1 else f"{fallen:,} edits are"
+        report.note(f"{edits} the modification itself: the reply held none.")
 
 
 def language(how: Mapping[str, Any], stack: ExitStack, report: Report) -> Words:

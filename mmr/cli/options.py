@@ -87,6 +87,8 @@ batch = click.option("--batch", type=click.IntRange(min=1), default=32, show_def
                      help="Items that the model takes at a time.")  # fmt: skip
 template = click.option("--template", "templates", multiple=True, metavar="TEXT",
                         help="Put words into TEXT at {}; several are averaged.")  # fmt: skip
+seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+                    help="Of every random draw.")  # fmt: skip
 fields = click.option("--fields", metavar="NAME,...", help="Which stored fields a hit carries.  "
                       "[default: image,text]")  # fmt: skip
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from mmr.compose.language import captions_in
 from mmr.compose.styles import Style
 from mmr.errors import BadItem
 from mmr.pictures.decode import PIXELS, open_picture
@@ -28,7 +29,7 @@ def caption_chat(style: Style, count: int) -> Chat:
         return {"messages": [{"role": "user", "content": [words, picture(jpeg(request))]}], **how}
 
     def answer(response: Mapping[str, Any]) -> dict[str, Any]:
-        return {"captions": [text.strip() for text in texts(response)]}
+        return {"captions": captions_in({"captions": texts(response)}, count)}
 
     return Chat(f"{style.instructions}\n{how} {SIDE} {QUALITY}", body, answer)
 

@@ -15,6 +15,7 @@ from mmr.errors import BadItem, Reject, shown
 from mmr.pictures.read import digest, read_contents, split_member
 from mmr.programs.ask import Program
 from mmr.programs.window import Answer
+from mmr.stream.pipe import Records, batches
 from mmr.stream.records import Record, add_step
 
 AHEAD = 128  # records that are read before the first of them is given out
@@ -43,21 +44,26 @@ class Language:
         self._reject = reject
         self.fallen = 0
 
-    def of(self, records: Iterable[Record], waits: Callable[[], bool] | None = None) -> Iterator[Record]:
-        """Yield the records with their captions and edits.
+    def of(self, records: Iterable[Record]) -> Records:
+        """The records with their captions and edits; what came is given out before more is waited for."""
+        left = 0
 
-        waits  tells whether the next record would have to be waited for; then all before it are given out
-        """
-        for some in chunks(records, waits):
-            if self._captioner is not None:
-                some = self._asked(some, self._captioner, self._pictures, self._captioned)
-            if self._rewriter is not None:
-                some = self._asked(some, self._rewriter, self._changes, self._edited)
-            yield from some
+        def filled() -> Iterator[Record]:
+            nonlocal left
+            for some in batches(records, AHEAD):
+                if self._captioner is not None:
+                    some = self._asked(some, self._captioner, self._pictures, self._captioned, "caption")
+                if self._rewriter is not None:
+                    some = self._asked(some, self._rewriter, self._changes, self._edited, "rewrite")
+                for place, record in enumerate(some, 1):
+                    left = len(some) - place
+                    yield record
+
+        return Records(filled(), lambda: left == 0)
 
     def _asked(
         self, records: list[Record], program: Program, ask: Callable[[Record], list[Request]],
-        put: Callable[[Record, list[Answer], str], None],
+        put: Callable[[Record, list[Answer], str], None], stage: str,
     ) -> list[Record]:  # fmt: skip
         """Ask what each record needs and put the answers into it; those that failed are left out."""
         asked: list[tuple[Record, int]] = []
@@ -66,8 +72,8 @@ class Language:
             for record in records:
                 try:
                     wanted = ask(record)
-                except BadItem as bad:
-                    self._reject(bad)
+                except BadItem as error:
+                    self._reject(error)
                     continue
                 asked.append((record, len(wanted)))
                 yield from wanted
@@ -79,8 +85,8 @@ class Language:
             if found:
                 try:
                     put(record, found, program.hello["tag"])
-                except BadItem as bad:
-                    self._reject(bad)
+                except ValueError as error:
+                    self._reject(bad(record, stage, str(error)))
                     continue
             kept.append(record)
         return kept
@@ -95,49 +101,87 @@ class Language:
         return [picture_request(record, image, self._count)]
 
     def _captioned(self, record: Record, answers: list[Answer], tag: str) -> None:
-        found = captions_in(record, answers[0])
-        if len(found) != self._count:
-            what = f"the captioner answered with {len(found)}, asked for {self._count}"
-            raise bad(record, "caption", what, "--captions says how many")
+        found = captions_in(fields_of(answers[0]), self._count)
         record.update({"caption": found[0]} if self._count == 1 else {"captions": found})
         add_step(record, f"caption {shown(tag, 60)}")
 
     def _changes(self, record: Record) -> list[Request]:
         """The requests for the edits of a record's captions; none where it has edits."""
-        if record.get("edited"):
-            return []
-        captions, text = captions_of(record), record.get("text")
-        if not captions:
-            raise bad(record, "rewrite", "has no caption to edit", "--caption-cmd asks for one")
-        if not isinstance(text, str) or not text.strip():
-            raise bad(record, "rewrite", "has no words that say the edit", 'give it "text"')
-        return [
-            {"caption": one, "text": text, "messages": self._style.messages(one, text)} for one in captions
-        ]
+        return [] if record.get("edited") else changes(record, self._style)
 
     def _edited(self, record: Record, answers: list[Answer], tag: str) -> None:
         found: list[str] = []
         fallen = 0
         for answer in answers:
-            for one in edits_in(record, answer, self._style):
+            for one in edits_in(fields_of(answer), self._style):
                 fallen += one is None
                 found.append(one_line(record["text"]) if one is None else one)
-        record["edited"] = found if "captions" in record or len(found) > 1 else found[0]
+        several = isinstance(record.get("captions"), list) or len(found) > 1
+        record["edited"] = found if several else found[0]
         self.fallen += fallen
         note = f", {fallen} fell back to the modification" if fallen else ""
         add_step(record, f"rewrite {shown(self._style.name, 60)} {shown(tag, 60)}{note}")
 
 
-def chunks(records: Iterable[Record], waits: Callable[[], bool] | None) -> Iterator[list[Record]]:
-    """Yield lists of at most `AHEAD` records, shorter ones where the next would have to be waited for."""
-    held: list[Record] = []
+def prompted(records: Iterable[Record], style: Style, reject: Reject) -> Iterator[Record]:
+    """Yield the records with the messages that ask for their edits; those with an edit as they are.
+
+    `messages` is one chat for `caption`, a list of chats for `captions`.
+    """
     for record in records:
-        held.append(record)
-        if len(held) >= AHEAD or (waits is not None and waits()):
-            yield held
-            held = []
-    if held:
-        yield held
+        if not record.get("edited"):
+            try:
+                chats = [request["messages"] for request in changes(record, style)]
+            except BadItem as error:
+                reject(error)
+                continue
+            record["messages"] = chats if isinstance(record.get("captions"), list) else chats[0]
+        yield record
+
+
+class Parser:
+    """Reads `reply` into `edited`; `fallen` counts the edits that are the modification itself."""
+
+    def __init__(self, style: Style, reject: Reject) -> None:
+        self._style, self._reject = style, reject
+        self.fallen = 0
+
+    def of(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the records with their edits, without the messages; those with an edit as they are."""
+        for record in records:
+            if not record.get("edited"):
+                try:
+                    found = edits_in({"reply": record.get("reply")}, self._style)
+                    text = modification(record)
+                except ValueError:
+                    self._reject(bad(record, "parse", 'has no words in "reply"'))
+                    continue
+                except BadItem as error:
+                    self._reject(error)
+                    continue
+                edits = [one_line(text) if one is None else one for one in found]
+                record["edited"] = edits if isinstance(record["reply"], list) else edits[0]
+                self.fallen += sum(one is None for one in found)
+            for name in ("messages", "reply"):
+                record.pop(name, None)
+            yield record
+
+
+def changes(record: Record, style: Style) -> list[Request]:
+    """The requests for the edits of a record's captions; raises `BadItem` where words are missing."""
+    captions = captions_of(record)
+    if not captions:
+        raise bad(record, "rewrite", "has no caption to edit", "--caption-cmd asks for one")
+    text = modification(record)
+    return [{"caption": one, "text": text, "messages": style.messages(one, text)} for one in captions]
+
+
+def modification(record: Record) -> str:
+    """The words that say the edit; raises `BadItem` where there are none."""
+    text = record.get("text")
+    if isinstance(text, str) and text.strip():
+        return text
+    raise bad(record, "rewrite", "has no words that say the edit", 'give it "text"')
 
 
 def captions_of(record: Mapping[str, Any]) -> list[str]:
@@ -168,52 +212,65 @@ def picture_request(record: Record, image: str, count: int) -> Request:
     return request
 
 
-def captions_in(record: Record, answer: Answer) -> list[str]:
-    """The captions of an answer, one line each; raises `BadItem` where it has none, or one of many lines."""
-    fields = answered(record, answer, "caption")
+def captions_in(fields: Mapping[str, Any], count: int) -> list[str]:
+    """The captions of an answer, one line each; raises `ValueError` in words unless there are `count`."""
     value = fields.get("captions", fields.get("caption"))
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list) or not found or not all(isinstance(one, str) for one in found):
-        raise bad(record, "caption", 'the captioner answered without a "caption" of words')
-    return [only_line(record, one, "caption") for one in found]
+        raise ValueError('the captioner answered without a "caption" of words')
+    lines = [only_line(one, "caption") for one in found]
+    if len(lines) != count:
+        raise ValueError(f"the captioner answered with {len(lines)} captions, asked for {count}")
+    return lines
 
 
-def edits_in(record: Record, answer: Answer, style: Style) -> list[str | None]:
-    """The edits of an answer; None for one that fell back.
+def edits_in(fields: Mapping[str, Any], style: Style) -> list[str | None]:
+    """The edits of an answer; None for one that falls back.
 
     `reply` holds a model's words, whose marked line counts. `edited` holds the edits themselves; where one
-    has several lines, the marked one counts. Raises `BadItem` where neither is of words.
+    has several lines, the marked one counts. Raises `ValueError` in words where neither is of words.
     """
-    fields = answered(record, answer, "rewrite")
-    raw = "reply" in fields and "edited" not in fields
-    value = fields.get("reply" if raw else "edited")
+    name = "reply" if "reply" in fields and "edited" not in fields else "edited"
+    value = fields.get(name)
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not values or not all(isinstance(one, str) for one in values):
-        raise bad(record, "rewrite", 'the rewriter answered without "edited" words')
+        raise ValueError(f'the rewriter answered without words in "{name}"')
     found: list[str | None] = []
     for one in values:
         marked = style.parse(one)
-        if raw or marked is not None or not one.strip():
+        if name == "reply" or marked is not None or not one.strip():
             found.append(marked)
         else:
-            found.append(only_line(record, one, "rewrite"))
+            found.append(only_line(one, "edit"))
     return found
 
 
-def answered(record: Record, answer: Answer, stage: str) -> dict[str, Any]:
-    """The fields of an answer; raises `BadItem` with its problem."""
+def fields_of(answer: Answer) -> dict[str, Any]:
+    """The fields of an answer; raises `ValueError` with its problem."""
     if answer.fields is None:
-        raise bad(record, stage, answer.problem)
+        raise ValueError(answer.problem)
     return answer.fields
 
 
-def only_line(record: Record, words: str, stage: str) -> str:
-    """Words that are one line; raises `BadItem` for none and for several."""
+def fault(read: Callable[[Mapping[str, Any]], object]) -> Callable[[Mapping[str, Any]], str]:
+    """A check of an answer's fields: what `read` finds wrong with them, "" for nothing."""
+
+    def check(fields: Mapping[str, Any]) -> str:
+        try:
+            read(fields)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    return check
+
+
+def only_line(words: str, what: str) -> str:
+    """Words that are one line; raises `ValueError` in words for none and for several."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     if len(lines) == 1:
         return lines[0]
-    what = f"the {stage} is of {len(lines)} lines, not one: {shown(words, 60)!r}"
-    raise bad(record, stage, what)
+    raise ValueError(f"the {what} is of {len(lines)} lines, not one: {shown(words, 60)!r}")
 
 
 def bad(record: Record, stage: str, what: str, fix: str = "") -> BadItem:

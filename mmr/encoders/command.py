@@ -5,6 +5,9 @@ The program is started once. Its first line in is `{"protocol": 1, "role": "enco
 when they do. Then a request a line, `{"text": "a cat", "key": "1"}` or `{"image_png": "<base64>", "key":
 "2"}` (RGB, upright), and an answer a line, `{"key": "1", "vector": [...]}` with `dim` numbers or base64 of
 little-endian float32, or `{"key": "1", "error": "why not"}`. Vectors are brought to unit length.
+
+A program that takes a picture and words at once says `"compose": true` in its first line; then requests may
+hold both `image_png` and `text`.
 """
 
 from __future__ import annotations
@@ -27,13 +30,14 @@ PREFIX = "cmd:"
 LARGEST_DIM = 65_536
 
 
-def load(spec: str) -> Command:
+def load(spec: str) -> Command | Composing:
     """Start the program of a spec and return it as an encoder; call its `close` at the end.
 
     Raises `UsageError` for a command that cannot be split, `UnavailableError` when the program cannot be
     started or its first line lacks a usable `dim` or `fingerprint`.
     """
-    return Command(spec)
+    encoder = Command(spec)
+    return Composing(encoder) if encoder.composes else encoder
 
 
 class Command:
@@ -49,6 +53,7 @@ class Command:
         self.spec = spec
         command = spec.removeprefix(PREFIX).strip()
         self._child = Child(command, "encode", seconds=answer_seconds, start_seconds=start_seconds)
+        self.composes = self._child.hello.get("compose") is True
         try:
             self.dim = checked_dim(self._child.hello, command)
             self.fingerprint = checked_fingerprint(self._child.hello, command)
@@ -78,6 +83,11 @@ class Command:
         """Return (n, d) float32 and why rows failed; a failed row is all NaN."""
         return self._ask(({"image_png": png(image)} for image in images), len(images))
 
+    def try_pairs(self, images: list[Image.Image], texts: list[str]) -> tuple[np.ndarray, dict[int, str]]:
+        """Return (n, d) float32, a vector a picture with words, and why rows failed (all NaN)."""
+        pairs = zip(images, texts, strict=True)
+        return self._ask(({"image_png": png(image), "text": text} for image, text in pairs), len(texts))
+
     def _ask(self, requests: Iterable[Mapping[str, Any]], count: int) -> tuple[np.ndarray, dict[int, str]]:
         import numpy as np
 
@@ -89,6 +99,16 @@ class Command:
             except ValueError as error:
                 failed[number] = str(error)
         return rows, failed
+
+
+class Composing:
+    """A `Command` whose program takes a picture and words at once: it has the capability `Composes` too."""
+
+    def __init__(self, encoder: Command) -> None:
+        self.spec, self.dim, self.fingerprint = encoder.spec, encoder.dim, encoder.fingerprint
+        self.encode_texts, self.encode_images = encoder.encode_texts, encoder.encode_images
+        self.try_texts, self.try_images = encoder.try_texts, encoder.try_images
+        self.compose, self.close = encoder.try_pairs, encoder.close
 
 
 def checked_dim(hello: Mapping[str, Any], command: str) -> int:

@@ -73,8 +73,8 @@ class Rejects(Protocol):
 class Composes(Protocol):
     """A capability: a picture and the words that change it become one vector together."""
 
-    def compose(self, images: list[Image.Image], texts: list[str]) -> np.ndarray:
-        """Return (n, d) float32, one unit vector a pair."""
+    def compose(self, images: list[Image.Image], texts: list[str]) -> tuple[np.ndarray, dict[int, str]]:
+        """Return (n, d) float32, one unit vector a pair, and why rows failed; a failed row is all NaN."""
         ...
 
 

@@ -82,7 +82,7 @@ SKIPPED = {
     "rubbish": "no JSON",
     "no object": "no JSON object",
     "several lines": "the caption is of 2 lines, not one",
-    "many": "the captioner answered with 2, asked for 1",
+    "many": "the captioner answered with 2 captions, asked for 1",
     "no words": 'without a "caption" of words',
     "nothing": 'without a "caption" of words',
     "empty": "the caption is of 0 lines, not one",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmr.encoders import Closes, Prepares, Rejects, load, model_name
+from mmr.encoders import Closes, Composes, Prepares, Rejects, load, model_name
 from mmr.encoders.command import Command
 from mmr.errors import BadItem, UnavailableError, UsageError
 
@@ -175,3 +175,37 @@ def test_specs_that_name_no_program(tmp_path):
         load(f"cmd:{tmp_path}/nothing --here")
     with pytest.raises(UsageError, match="no choice of device"):
         load("cmd:cat", device="cpu")
+
+
+PAIRS = """
+import base64, io, json, sys
+sys.stdin.readline()
+print(json.dumps({"tag": "toy", "dim": 3, "fingerprint": "f", "compose": True}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    answer = {"key": request["key"], "vector": [0, 0, 1]}
+    if "text" in request and "image_png" in request:
+        from PIL import Image
+        size = Image.open(io.BytesIO(base64.b64decode(request["image_png"]))).size
+        answer["vector"] = [*size, len(request["text"])]
+    if request.get("text") == "bad":
+        answer = {"key": request["key"], "error": "too dark"}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_a_picture_and_words_at_once(start, tmp_path):
+    """The capability `compose` is there where the program says so, and nowhere else."""
+    plain = start(GOOD)
+    assert not isinstance(plain, Composes)
+    start(PAIRS).close()
+    encoder = load("cmd:" + shlex.join([sys.executable, str(tmp_path / "program.py")]))
+    assert isinstance(encoder, Composes)
+    assert isinstance(encoder, Rejects)
+    assert isinstance(encoder, Closes)
+    rows, failed = encoder.compose([Image.new("RGB", (2, 3)), Image.new("RGB", (1, 1))], ["abcdef", "bad"])
+    assert np.allclose(rows[0], np.array([2, 3, 6]) / 7)
+    assert failed == {1: "the program says: too dark"}
+    assert np.isnan(rows[1]).all()
+    assert np.allclose(encoder.encode_texts(["x"]), [[0, 0, 1]])
+    encoder.close()

@@ -1,0 +1,161 @@
+"""The language steps as users run them: one command, by hand in between, and with programs that fail."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from tests.compose.programs import FAULTS, asked, write_program
+
+NAMES = ("dog", "cat", "poison", "bird")
+WORDS = "--cache answers"
+
+
+@pytest.fixture
+def here(tmp_path):
+    for number, name in enumerate(NAMES):
+        Image.new("RGB", (9, 9 + number), (60 * number, 200, 10)).save(tmp_path / f"{name}.png")
+    lines = [{"id": name, "image": f"{name}.png", "text": "at night", "note": 7} for name in NAMES]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path
+
+
+def records(result, status=0):
+    assert result.status == status, result.stderr
+    return [json.loads(line) for line in result.lines]
+
+
+def test_one_command(sh, here):
+    program = write_program(here)
+    line = f"mmr compose pdv-f --from t.jsonl --caption-cmd '{program}' --rewrite-cmd '{program}' {WORDS}"
+    found = records(sh(line))
+    assert [record["id"] for record in found] == list(NAMES)
+    assert (found[0]["caption"], found[0]["edited"]) == ("a dog", "a dog, at night")
+    assert found[0]["note"] == 7
+    assert len(found[0]["vector"]) == 256
+    before = asked(here)
+    again = sh(line)
+    assert [record["vector"] for record in records(again)] == [record["vector"] for record in found]
+    assert asked(here) == before
+    assert "8 answers were in the cache" in again.stderr
+
+
+def test_the_same_by_hand_and_with_an_edit(sh, here):
+    """Stopped after each step, edited by hand and resumed: the edited words are embedded."""
+    program = write_program(here)
+    steps = f"--caption-cmd '{program}' {WORDS}"
+    captions = records(sh(f"mmr compose describe t.jsonl {steps} -o c.jsonl; cat c.jsonl"))
+    assert "edited" not in captions[0]
+    sh("sed -i 's/a dog/a wolf/' c.jsonl")
+    edited = records(sh(f"mmr compose describe c.jsonl --rewrite-cmd '{program}' {WORDS} | tee e.jsonl"))
+    assert edited[0]["edited"] == "a wolf, at night"
+    sh("sed -i 's/a cat, at night/a lion, at night/' e.jsonl")
+    whole = records(sh(f"mmr compose cirevl --from e.jsonl --rewrite-cmd '{program}' {WORDS}"))
+    words = " ".join(f"--text 'a {name}, at night'" for name in ("wolf", "lion", "bird"))
+    vectors = records(sh(f"mmr embed {words}"))
+    for one, other in zip((whole[0], whole[1], whole[3]), vectors, strict=True):
+        assert max(abs(a - b) for a, b in zip(one["vector"], other["vector"], strict=True)) < 1e-6
+
+
+def test_several_captions_become_lists_of_vectors(sh, here):
+    program = write_program(here)
+    words = f"--captions 3 --caption-cmd '{program}' --rewrite-cmd '{program}' {WORDS}"
+    found = records(sh(f"head -1 t.jsonl | mmr compose ldre --keep-bindings {words}"))
+    assert found[0]["edited"] == [f"dog {number}, at night" for number in range(3)]
+    assert len(found[0]["bindings"]["t_c"]) == 3
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faulty_programs_cost_one_item(sh, here, fault):
+    program = write_program(here, FAULTS[fault])
+    result = sh(
+        f"mmr compose cirevl --from t.jsonl --caption-cmd '{program}' --rewrite-cmd '{program}' {WORDS} "
+        "--timeout 2 --errors bad.jsonl --format jsonl"
+    )
+    assert [record["id"] for record in records(result, 3)] == ["dog", "cat", "bird"]
+    assert "mmr compose: t.jsonl line 3 (poison): " in result.stderr
+    (rejected,) = map(json.loads, (here / "bad.jsonl").read_text().splitlines())
+    assert (rejected["id"], rejected["stage"], rejected["note"]) == ("poison", "caption", 7)
+    good = write_program(here)
+    again = sh(f"mmr compose cirevl --from bad.jsonl --caption-cmd '{good}' --rewrite-cmd '{good}' {WORDS}")
+    assert [record["id"] for record in records(again)] == ["poison"]
+
+
+def test_strict_stops_at_the_first(sh, here):
+    program = write_program(here, FAULTS["error"], poison="cat")
+    result = sh(f"mmr compose describe t.jsonl --caption-cmd '{program}' {WORDS} --strict")
+    assert result.status == 65
+    assert "the program says: too dark" in result.stderr
+
+
+def test_prompt_and_parse_around_a_model_of_ones_own(sh, here):
+    (here / "c.jsonl").write_text(
+        '{"id":"1","caption":"a dog","text":"at night"}\n'
+        '{"id":"2","captions":["a cat","two cats"],"text":"asleep"}\n'
+        '{"id":"3","caption":"a fox","edited":"a red fox","text":"red"}\n'
+        '{"id":"4","caption":"a fox"}\n'
+    )
+    asking = sh("mmr compose prompt c.jsonl --style structural > p.jsonl")
+    assert (asking.status, "line 4 (4): has no words that say the edit" in asking.stderr) == (3, True)
+    one, two, three = map(json.loads, (here / "p.jsonl").read_text().splitlines())
+    assert one["messages"][-1] == {"role": "user", "content": "Picture: a dog\nInstruction: at night"}
+    assert [chat[-1]["content"].splitlines()[0] for chat in two["messages"]] == [
+        "Picture: a cat",
+        "Picture: two cats",
+    ]
+    assert "messages" not in three
+    one["reply"], two["reply"] = (
+        "Edited description: a dog in the dark",
+        ["Edited description: a cat asleep", "?"],
+    )
+    (here / "r.jsonl").write_text("".join(json.dumps(record) + "\n" for record in (one, two, three)))
+    result = sh("mmr compose parse r.jsonl --style structural")
+    found = records(result)
+    assert [record["edited"] for record in found] == [
+        "a dog in the dark",
+        ["a cat asleep", "asleep"],
+        "a red fox",
+    ]
+    assert all("messages" not in record and "reply" not in record for record in found)
+    assert "1 edit is the modification itself" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        ("mmr compose describe t.jsonl", 2, "name a program"),
+        ("mmr compose cirevl --from t.jsonl --rewrite-cmd a --rewrite-url http://x", 2, "name one of them"),
+        ("mmr compose cirevl --from t.jsonl --rewrite-cmd ./none", 69, "cannot be started"),
+        (
+            "mmr compose cirevl --from t.jsonl --rewrite-cmd cat --cache x --no-cache",
+            2,
+            "--cache and --no-cache",
+        ),
+        ("mmr compose cirevl --from t.jsonl --rewrite-cmd cat --cache t.jsonl", 65, "is no cache"),
+        ("mmr compose cirevl --from t.jsonl --rewrite-cmd cat --cache no/where", 73, "cannot be opened"),
+        ("mmr compose cirevl --from t.jsonl --rewrite-url nowhere", 2, "is none"),
+        (
+            "mmr compose cirevl --from t.jsonl --rewrite-url http://127.0.0.1:9",
+            69,
+            "does not say which models",
+        ),
+        ("mmr compose prompt t.jsonl --style long", 2, "no such style"),
+        ("mmr compose parse t.jsonl --style ./none.toml", 66, "cannot be read"),
+        ("mmr compose weighted --from t.jsonl --caption-cmd cat", 2, "No such option"),
+    ],
+)
+def test_errors_are_sentences(sh, here, line, status, words):
+    result = sh(line)
+    assert (result.status, result.stdout) == (status, b"")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_interrupted_while_a_program_thinks(sh, here):
+    program = write_program(here, "time.sleep(60)", poison="key")
+    line = f"mmr compose describe t.jsonl --caption-cmd '{program}' {WORDS} 2> words"
+    result = sh(f"( trap - INT; exec {line} ) & sleep 2; kill -INT $!; wait $!; echo $?")
+    assert result.lines == ["130"]
+    assert "mmr" not in (here / "words").read_text()
