@@ -17,6 +17,8 @@ from mmr.stream.order import ranked
 from mmr.stream.pipe import batches
 from mmr.stream.records import Record, add_step, check_model
 
+SAID = 3  # hits without a score that a message names
+
 
 def reranked(
     records: Iterable[Record], row: Row, values: Mapping[str, Any], *, reject: Reject,
@@ -165,9 +167,10 @@ def _write(record: Record, given: Given, answer: Answer, reject: Reject, k: int 
     for place in np.flatnonzero(~np.isfinite(scores)).tolist():
         failed.setdefault(place, "its new score is not a number")
     scores[list(failed)] = np.nan
-    for place in sorted(failed):
-        where = f"{given.where}, hit {shown(chosen[place]['id'])}"
-        reject(BadItem(where, failed[place], "it keeps its place", stage="rerank", record=record))
+    if failed:
+        reject(
+            _unscored(given.where, {chosen[place]["id"]: failed[place] for place in sorted(failed)}, record)
+        )
     ids = [hit["id"] for hit in chosen]
     order = in_order(ids, scores, failed)
     if answer.kept is not None:
@@ -186,6 +189,18 @@ def _write(record: Record, given: Given, answer: Answer, reject: Reject, k: int 
     record["hits"] = hits[:k]
     record.update(answer.record)
     add_step(record, f"{step} {answer.step}".rstrip())
+
+
+def _unscored(where: str, problems: Mapping[str, str], record: Record) -> BadItem:
+    """What is said of the hits of one query that got no score, with the query as it came."""
+    if len(problems) == 1:
+        ((name, what),) = problems.items()
+        fix = "it keeps its place"
+        return BadItem(f"{where}, hit {shown(name)}", what, fix, stage="rerank", record=record)
+    said = [f"{shown(name)}: {what}" for name, what in problems.items()]
+    more = f"; and {len(said) - SAID:,} more" if len(said) > SAID else ""
+    what = f"{len(said):,} hits got no score: {'; '.join(said[:SAID])}{more}"
+    return BadItem(where, what, "they keep their places", stage="rerank", record=record)
 
 
 def _hit(hit: Hit, before: Mapping[str, tuple[Any, int]], more: Mapping[str, Any]) -> dict[str, Any]:
