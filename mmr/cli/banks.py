@@ -53,6 +53,19 @@ def read(bank: str, index: Index, model: str | None, embed: Embed, templates: tu
     return found._replace(model=stated)
 
 
+def check_apart(bank: Bank, index: Index) -> None:
+    """Raise `BadDataError` where pictures of a bank are items of the index, by digest or path."""
+    from mmr.errors import BadDataError, shown
+
+    same = sum(len(rows) for rows in index.rows_named(bank.pictures).values())
+    if same:
+        raise BadDataError(
+            f"{same:,} items of {shown(index.path.name)} are pictures of the bank {shown(bank.name)}, by their "
+            "digest or path: they alone would be pushed down",
+            "Take others, or fit with --force.",
+        )
+
+
 def _words(
     languages: list[str], index: Index, embed: Embed, templates: tuple[str, ...], report: Report
 ) -> Bank:

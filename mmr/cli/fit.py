@@ -124,6 +124,9 @@ def _fit(
         items = None
         if gallery_bank:
             items = banks.read(gallery_bank, opened, stated, embed, templates, report)
+        for one in (queries, items):
+            if one is not None and not force:
+                banks.check_apart(one, opened)
         gallery = gallery_of(opened)
 
         def fit_one(values: dict[str, float], advance: Any = None) -> State:

@@ -28,6 +28,7 @@ class Bank(NamedTuple):
     modality  "text", "image", "image,text", "mixed", or "" when unknown
     name      of the file, without its folder
     digest    a hash of the rows
+    pictures  digests, or else paths, of the pictures among them, as an index knows them; not kept in a file
     """
 
     rows: NDArray[np.float32]
@@ -36,6 +37,7 @@ class Bank(NamedTuple):
     modality: str
     name: str
     digest: str
+    pictures: tuple[str, ...] = ()
 
     @property
     def shipped(self) -> bool:
@@ -58,6 +60,7 @@ def read_bank(path: str) -> Bank:
     rows: list[NDArray[np.float32]] = []
     keys: list[int] = []
     modalities: set[str] = set()
+    pictures: list[str] = []
     model: str | None = None
     for record in read_records([path], reject=raise_item):
         vector = _vector(record, str(record.place), rows)
@@ -67,12 +70,24 @@ def read_bank(path: str) -> Bank:
         rows.append(vector)
         keys.append(key(record))
         modalities.add(modality(record))
+        pictures += _picture(record)
     if not rows:
         raise BadDataError(f"{shown(path)} holds no records", "A bank is a file of queries with vectors.")
     whole = unit(np.stack(rows))
     known = modalities.pop() if len(modalities) == 1 else "mixed"
     name = "stdin" if path == "-" else Path(path).name
-    return Bank(whole, np.array(keys, np.uint64), model, known, name, digest(whole))
+    return Bank(whole, np.array(keys, np.uint64), model, known, name, digest(whole), tuple(pictures))
+
+
+def _picture(record: Mapping[str, Any]) -> list[str]:
+    """The digest of a record's picture, else its path; nothing of a record without one."""
+    known, image = record.get("digest"), record.get("image")
+    if isinstance(known, str):
+        return [known]
+    if not isinstance(image, str):
+        return []
+    base = record.get("base")
+    return [str(Path(base, image)) if isinstance(base, str) else image]
 
 
 def bank_of_words(texts: Sequence[str], rows: NDArray[np.float32], model: str | None, name: str) -> Bank:

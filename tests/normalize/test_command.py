@@ -81,3 +81,31 @@ def test_rejected_records_are_kept_whole(folder, sh):
     assert kept["note"] == [1] and kept["stage"] == "normalize" and "no cosine" in kept["error"]
     done = sh(f"echo '{bad}' | mmr normalize apply -q hubs.npz --strict")
     assert (done.status, done.stdout) == (65, b"")
+
+
+def test_pictures_of_the_index_are_found_in_a_bank_by_digest_and_by_path(folder, sh):
+    rows = unit(8, 3, 16, dtype=np.float32)
+    records = [
+        {"id": "a", "image": "other.png", "digest": "d1"},
+        {"id": "b", "image": "g 3"},
+        {"id": "c", "image": "new.png"},
+    ]
+    for record, row in zip(records, rows, strict=True):
+        record |= {"model": "toy#1", "vector": row.tolist()}
+    first = {
+        "id": "g0",
+        "image": "g 0",
+        "digest": "d1",
+        "model": "toy#1",
+        "vector": unit(1, 60, 16)[0].tolist(),
+    }
+    (folder / "first.jsonl").write_text(json.dumps(first) + "\n")
+    (folder / "items.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert sh("mmr index -q g.mmr first.jsonl").status == 0
+    fit = "mmr fit dualis --index g.mmr --bank bank.jsonl --gallery-bank items.jsonl -o d.npz"
+    done = sh(fit)
+    assert done.status == 65 and "2 items of g.mmr are pictures of the bank items.jsonl" in done.stderr
+    assert not (folder / "d.npz").exists()
+    assert sh(f"{fit} --force").status == 0
+    (folder / "items.jsonl").write_text(json.dumps(records[2]) + "\n")
+    assert sh(fit).status == 0
