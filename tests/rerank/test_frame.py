@@ -92,7 +92,7 @@ def test_a_hit_without_a_new_score_keeps_its_place_and_is_reported():
     found, reports = run(hits, [0.1, 0.5, 0.3, 0.2], more={"failed": {0: "no answer"}})
     assert ids(found)[0] == "a" and "no answer" in str(reports[0])
     found, reports = run(hits, [nan] * 4)
-    assert ids(found) == ["a", "b", "c", "d"] and len(reports) == 4
+    assert ids(found) == ["a", "b", "c", "d"] and "4 hits got no score" in str(reports[0])
     assert np.isfinite(scores(found)).all()
 
 
