@@ -60,7 +60,7 @@ def check_apart(bank: Bank, index: Index) -> None:
     same = sum(len(rows) for rows in index.rows_named(bank.pictures).values())
     if same:
         raise BadDataError(
-            f"{same:,} items of {shown(index.path.name)} are pictures of the bank {shown(bank.name)}, by their "
+            f"{same:,} items of {shown(index.path.name)} are pictures of the bank {shown(bank.name)}, by "
             "digest or path: they alone would be pushed down",
             "Take others, or fit with --force.",
         )
