@@ -196,6 +196,25 @@ def corrected() -> str:
     return "".join(out)
 
 
+def words() -> str:
+    """What the bank of words that ships did, as written by tests/benchmarks/test_words.py."""
+    lines = (HERE / "words.jsonl").read_text(encoding="utf-8").splitlines()
+    out: list[str] = []
+    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
+        first, *_ = held = list(rows)
+        out.append(
+            f"{sentence(name)} Before: R@1 {first['before']:.1f} %, skewness {first['skew_before']:.2f}, "
+            f"{first['antihubs_before']:.1%} of the items in no list of ten.\n\n"
+            "    method                      bank      R@1    change        skewness  in no list\n"
+        )
+        for row in held:
+            span = f"{row['low']:+.1f} to {row['high']:+.1f}"
+            out.append(f"    {row['method']:<27} {row['bank']:<9} {row['after']:<6.1f} {span:<13} "
+                       f"{row['skew_after']:<9.2f} {row['antihubs_after']:.1%}\n")  # fmt: skip
+        out.append("\n")
+    return "".join(out)
+
+
 def builtin() -> str:
     """What `make builtin-eval` measured of the built-in encoder, as prose."""
     if not (HERE / "builtin.jsonl").is_file():
@@ -234,7 +253,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
     values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
               "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
               "{corrections}": corrections(), "{scales}": scales(), "{reranks}": reranks(),
-              "{corrected}": corrected(), "{presets}": presets()}  # fmt: skip
+              "{corrected}": corrected(), "{words}": words(), "{presets}": presets()}  # fmt: skip
     for name, value in values.items():
         text = text.replace(name, value)
     return roff.sections(text)
