@@ -15,15 +15,16 @@ from mmr.evaluate.scored import Scored
 CATEGORY = re.compile(r"dress|shirt|toptee")
 MEASURES = ("hit@10", "hit@50")
 JOINED = " and "
+AROUND = " .?,"
 
 
 class Change(NamedTuple):
-    """One question: its id, its category, the reference, both captions joined, the target (None: hidden)."""
+    """One question: id, category, reference, its captions joined in both orders, target (None: hidden)."""
 
     id: str
     category: str
     reference: str
-    text: str
+    texts: tuple[str, str]
     target: str | None
 
 
@@ -54,8 +55,9 @@ def _read(paths: Sequence[str], protocol: str) -> tuple[list[Change], dict[str, 
     cap.CATEGORY.SPLIT.json    a list of `candidate` (the reference), `target` (not in test), `captions` (two)
     split.CATEGORY.SPLIT.json  a list of ids
 
-    The category (dress, shirt, toptee) is in the file's name. A question's id is its category and its place
-    in the file, from 0: `dress/0`.
+    `text` joins the captions in their order (CIReVL), `texts` in both orders (SEARLE, LinCIR: the mean of
+    both vectors), without the stops and blanks around them. The category (dress, shirt, toptee) is in the
+    file's name. A question's id is its category and its place in the file, from 0: `dress/0`.
     """
     changes: list[Change] = []
     splits: dict[str, set[str]] = {}
@@ -93,7 +95,8 @@ def _change(entry: Any, name: str, category: str, where: str) -> Change:
         raise BadDataError(f"{where}: {len(captions)} captions, not two", "Is the file whole?")
     target = field(entry, "target", str, where) if "target" in entry else None
     reference = field(entry, "candidate", str, where)
-    return Change(name, category, reference, JOINED.join(one.strip() for one in captions), target)
+    one, two = (caption.strip(AROUND) for caption in captions)
+    return Change(name, category, reference, (JOINED.join((one, two)), JOINED.join((two, one))), target)
 
 
 def _task(changes: list[Change], galleries: Mapping[str, set[str]], gallery: str, options: Options) -> Task:
@@ -102,7 +105,8 @@ def _task(changes: list[Change], galleries: Mapping[str, set[str]], gallery: str
     among = {one.id: galleries[one.category] for one in changes if one.category in galleries}
     return Task(
         said=f"{gallery}, {'without' if removed else 'with'} the reference; both captions joined by"
-        f' "{JOINED}"; hit@10, hit@50, mean over categories',
+        f' "{JOINED}", in `texts` in both orders, which `mmr compose` averages; hit@10, hit@50, mean over'
+        " categories",
         qrels={change.id: {change.target: 1} for change in changes if change.target is not None},
         measures=(*MEASURES, "NumRet"), part=part, fields={"category": part},
         figures=lambda scored: _figures(scored, part),
@@ -123,7 +127,8 @@ def _queries(changes: list[Change], options: Options) -> Iterator[Query]:
     for change in changes:
         usual = f"images/{change.reference}.png"
         image = pictures.path(change.reference, usual)
-        query: Query = {"id": change.id, "image": image, "text": change.text, "category": change.category}
+        query: Query = {"id": change.id, "image": image, "text": change.texts[0], "texts": list(change.texts),
+                        "category": change.category}  # fmt: skip
         if options.exclude_reference:
             query["exclude"] = pictures.both(change.reference, usual)
         yield query

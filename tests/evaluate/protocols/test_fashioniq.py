@@ -52,9 +52,18 @@ def test_queries_join_both_captions():
     task = read("fashioniq", CAPS, Options(exclude_reference=True))
     assert next(iter(task.queries())) == {
         "id": "dress/0", "image": "images/B00AAAAAA1.png", "text": "is longer and has no sleeves",
+        "texts": ["is longer and has no sleeves", "has no sleeves and is longer"],
         "category": "dress", "exclude": ["B00AAAAAA1", "images/B00AAAAAA1.png"],
     }  # fmt: skip
     assert '" and "' in task.said
+
+
+def test_stops_and_blanks_around_captions_go(tmp_path):
+    path = tmp_path / "cap.dress.val.json"
+    path.write_text('[{"candidate": "a", "target": "b", "captions": [" Is red. ", "a V-neck, not round?"]}]')
+    (query,) = read("fashioniq", [str(path)], Options()).queries()
+    assert query["texts"] == ["Is red and a V-neck, not round", "a V-neck, not round and Is red"]
+    assert query["text"] == query["texts"][0]
 
 
 @pytest.mark.parametrize(("name", "content", "says"), [
