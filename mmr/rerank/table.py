@@ -281,6 +281,20 @@ METHODS: tuple[Row, ...] = (
         "was stopped goes on where it was: what was answered is in the cache",
         "Vendrow et al. 2024, INQUIRE (yes-no); Lin et al. 2024, MM-Embed (true-false)",
         needs=("scorer", "fields"), example="model --cmd ./yesno.py --method yes-no"),
+    Row("cur", "an expensive model scores a few hits, and the scores of the others are guessed",
+        f"{HERE}.cur:Cur",
+        (Param("anchors", None, "The model's scores of the items for other queries: a run in which every "
+               "query has them. Without it, guesses come from the vectors of --index, by ridge regression",
+               "text", metavar="FILE"),
+         Param("budget", 40, "Calls for a query", "whole", 1, 100_000),
+         Param("rounds", 1, "The budget is spent in so many rounds and one: at first on hits spread over the "
+               "ranking, then on the best guesses; 1 is ANNCUR, more are ADACUR", "whole", 1, 100),
+         Param("method", "score", "What the model answers, as in model", "choice",
+               choices=("score", "yes-no", "likelihood")),
+         Param("prompt", None, "yes-no: what is asked, as in model", "text", metavar="NAME|FILE")),
+        "Hundreds of hits and a model that is too slow for all of them. Hits that were scored come before "
+        "those that were guessed", "Yadav et al. 2022 and 2023, ANNCUR and ADACUR",
+        needs=("scorer", "fields"), example="cur --cmd ./slow.py --budget 40 --index pics.mmr"),
 )  # fmt: skip
 
 
