@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mmr.errors import shown
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from mmr.cli.report import Report
     from mmr.index import Index
+    from mmr.index.corrected import Correction
     from mmr.normalize.state import State
+    from mmr.stream.records import Record
 
 
 def correct(index: str, fitted: str, wait: float, report: Report) -> None:
@@ -45,6 +47,22 @@ def corrector(path: Path) -> Callable[..., Any]:
     from mmr.normalize.held import corrector
 
     return corrector(path)
+
+
+def told(index: Index, answers: Iterable[Record], report: Report) -> Iterable[Record]:
+    """Pass answers on and say at the end how many the correction of the index was not for."""
+    held = index.correction()
+    return answers if held is None else _told(held, answers, report)
+
+
+def _told(held: Correction, answers: Iterable[Record], report: Report) -> Iterator[Record]:
+    plain = 0
+    for record in answers:
+        plain += not held.is_for(record)
+        yield record
+    if plain:
+        queries = "1 query has" if plain == 1 else f"{plain:,} queries have"
+        report.note(f"{queries} plain cosines: the correction's bank is of {held.modality}.")
 
 
 def facts(state: State) -> dict[str, str | float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import chances, options, towers, tune
+from mmr.cli import chances, corrections, options, towers, tune
 from mmr.cli.hits import on_terminal, write_hits
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
@@ -98,6 +98,7 @@ def command(
             queries = _typed(words, images)
         answers = answer(opened, queries, embed, wanted, reject=report, pinned=all_items,
                          model=full_name(model, opened.meta.model))  # fmt: skip
+        answers = corrections.told(opened, answers, report)
         answers = chances.chances(opened, answers, min_prob, fitted, report)
         if not (words or images or on_terminal(output)):
             answers = _advancing(answers, report)

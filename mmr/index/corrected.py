@@ -53,7 +53,12 @@ class Correction(NamedTuple):
     facts: dict[str, Any]
 
     def is_for(self, query: Record) -> bool:
-        """Whether a query's scores are corrected: the bank was of its modality, or that is not known."""
+        """Whether a query's scores are corrected: the bank was of its modality, or that is not known.
+
+        A recipe scores by several vectors, and no bank was like that.
+        """
+        if "recipe" in query:
+            return False
         own = ",".join(name for name in ("image", "text") if query.get(name))
         return not own or self.modality in ("", "mixed", own)
 

@@ -224,6 +224,7 @@ def test_queries_of_another_modality_keep_their_cosines(tmp_path):
     assert (
         [(hit["id"], hit["score"]) for hit in words["hits"]] == hits(path, queries, Wanted(10))[0] != plain[0]
     )
+    assert not Correction("", "", None, DIM, {}).is_for(Record({"id": "q", "recipe": {"score": "v"}}))
     assert words["via"][1] == bare["via"][1] == state().step and len(picture["via"]) == 1
 
 
