@@ -49,10 +49,10 @@ def corrector(path: Path) -> Callable[..., Any]:
     return corrector(path)
 
 
-def told(index: Index, answers: Iterable[Record], report: Report) -> Iterable[Record]:
+def told(index: Index, answers: Iterable[Record], report: Report) -> Iterator[Record]:
     """Pass answers on and say at the end how many the correction of the index was not for."""
     held = index.correction()
-    return answers if held is None else _told(held, answers, report)
+    return iter(answers) if held is None else _told(held, answers, report)
 
 
 def _told(held: Correction, answers: Iterable[Record], report: Report) -> Iterator[Record]:
