@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mmr.errors import shown
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -24,19 +26,33 @@ class Gather:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._places: dict[str, tuple[int, int]] = {}
+        self.name, self.model = shown(index.path.name), index.meta.model
 
     def __call__(self, lists: Sequence[Sequence[str]]) -> list[NDArray[np.float32] | str]:
         """Gather the vectors of each list."""
-        if self._index.refresh() or len(self._places) > HELD:
-            self._places.clear()
-        places = self._places
-        new = [name for names in lists for name in names if name not in places]
-        places.update(self._index.places_of(new))
-        segments = {segment.number: segment.vectors for segment in self._index.segments()}
-        dim = self._index.meta.dim
-        found = [_rows(names, places, segments, dim) for names in lists]
+        segments = self._look([name for names in lists for name in names])
+        found = [_rows(names, self._places, segments, self._index.meta.dim) for names in lists]
         self._index.rest()
         return found
+
+    def partly(self, names: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Which of the ids are there (n,), and the vectors (m, d) of those."""
+        import numpy as np
+
+        segments = self._look(names)
+        held = [name in self._places for name in names]
+        there = [name for name in names if name in self._places]
+        found = _rows(there, self._places, segments, self._index.meta.dim)
+        self._index.rest()
+        assert not isinstance(found, str)
+        return np.array(held, np.bool_), found
+
+    def _look(self, names: Sequence[str]) -> dict[int, NDArray[np.floating]]:
+        """Find where the ids are in the newest state; returns its segments."""
+        if self._index.refresh() or len(self._places) > HELD:
+            self._places.clear()
+        self._places.update(self._index.places_of([name for name in names if name not in self._places]))
+        return {segment.number: segment.vectors for segment in self._index.segments()}
 
 
 def _rows(

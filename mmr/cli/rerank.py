@@ -19,7 +19,7 @@ from mmr.rerank.table import ALL, MANY, Param, Row, find, loaded, names, plugged
 
 if TYPE_CHECKING:
     from mmr.index import Index
-    from mmr.rerank.method import Tools
+    from mmr.rerank.method import Stored, Tools
     from mmr.stream.records import Record
 
 ACROSS = {
@@ -181,8 +181,14 @@ def tools_of(index: str | None, report: Report, stack: ExitStack) -> Tools:
     """What methods are handed: the vectors of an index, and a voice."""
     from mmr.rerank.method import Tools
 
+    def another(path: str) -> Stored:
+        from mmr.cli.gathered import Gather
+        from mmr.index import open_index
+
+        return Gather(stack.enter_context(open_index(path)))
+
     if index is None:
-        return Tools(note=report.note)
+        return Tools(note=report.note, opened=another)
     from mmr.cli.gathered import Gather
     from mmr.cli.stored import children_of, fields_of
     from mmr.errors import shown
@@ -190,7 +196,7 @@ def tools_of(index: str | None, report: Report, stack: ExitStack) -> Tools:
 
     opened = stack.enter_context(open_index(index))
     return Tools(
-        vectors_of=Gather(opened), search=_searching(opened), fields_of=fields_of(opened),
+        opened=another, vectors_of=Gather(opened), search=_searching(opened), fields_of=fields_of(opened),
         children_of=children_of(opened), note=report.note, model=opened.meta.model,
         gallery=shown(opened.path.name),
     )  # fmt: skip

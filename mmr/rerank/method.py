@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,18 @@ class Answer(NamedTuple):
     step: str = ""
 
 
+class Stored(Protocol):
+    """An index that a method was pointed to by a name of its own.
+
+    partly  ids -> (n,) bool, which of them it has, and the vectors (m, d) float32 of those
+    """
+
+    name: str
+    model: str | None
+
+    def partly(self, names: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]: ...
+
+
 @dataclass(frozen=True)
 class Tools:
     """What the command line hands to methods, which know no index and no program.
@@ -75,8 +87,10 @@ class Tools:
     search      (queries (q, d), the records, k) -> of each query its hits from the whole index
     fields_of   (ids, field names) -> of each item its stored fields, None where it is not there
     children_of ids of parents -> how many items each has
+    opened      opens another index by its path, for as long as the run lasts
     queries     what is known of queries by id, for records that came without their vector
     scorer      (how a server is asked or None, what is wrong with an answer) -> the program or server to ask
+    encode      texts -> their vectors (n, d) float32, by `model`
     note        says a line on stderr
     model       of the vectors that `vectors_of` gives, None when unknown; `gallery` is what they are of
     """
@@ -85,8 +99,10 @@ class Tools:
     search: Callable[[NDArray[np.float32], Sequence[Record], int], Sequence[Sequence[Hit]]] | None = None
     fields_of: Callable[[Sequence[str], tuple[str, ...]], Sequence[Mapping[str, Any] | None]] | None = None
     children_of: Callable[[Sequence[str]], Sequence[int]] | None = None
+    opened: Callable[[str], Stored] | None = None
     queries: Mapping[str, Record] = field(default_factory=dict)
     scorer: Callable[[Chat | None, Check], Program] | None = None
+    encode: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
     note: Note = print
     model: str | None = None
     gallery: str = "the index"

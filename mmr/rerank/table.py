@@ -194,6 +194,16 @@ METHODS: tuple[Row, ...] = (
         "as mmr query does it", needs=("vectors",), across="helps",
         example="mmr compose product --image pics/apple.png --text green | mmr query pics.mmr -k 100 | "
         "mmr rerank recipe --index pics.mmr"),
+    Row("fields", "several vectors of an item, each in its index, are weighted and added up",
+        f"{HERE}.fields:Fields",
+        (Param("field", (), "A field and the index of its vectors, by the same ids; a query's vector for it "
+               "is `bindings.NAME`, else its `vector`", "texts", metavar="NAME=INDEX"),
+         Param("weights", None, "Weights of the fields and of the first score, `score`; all alike unless "
+               "told", "text", metavar="NAME=X,..."),
+         Param("raw", False, "Add up cosines as they are, not each field from 0 to 1", "flag")),
+        "Items with a picture and words. Fields of another model need their own vectors of the queries",
+        "", needs=("query",), across="helps",
+        example="fields --field text=captions.mmr --weights score=.7,text=.3"),
     Row("fuse", "one ranking out of several", "mmr.cli.rerank_fuse:command",
         (Param("method", "rrf", "How places or scores are added up", "choice", choices=FUSIONS),
          Param("norm", None, "Scale of each query's scores in each run, as mmr-normalize(1) has them, or "

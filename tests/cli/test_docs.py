@@ -296,6 +296,7 @@ def gallery(tmp_path_factory) -> Path:
         "mmr embed --queries queries.jsonl -o q.npy && mmr embed pics/ -o g.npy && "
         "cp run.jsonl dense.jsonl && cp run.trec lexical.trec && cp pics/apple.png apple.png && "
         "mmr index pics.mmr --dump | head -2 > mine.jsonl && "
+        "cp -r pics.mmr captions.mmr && "
         "mmr embed unlabeled2017/ | mmr index gallery.mmr && "
         "mmr embed --queries log.jsonl -o bank.npy && "
         "mmr embed --text 'a car' --text 'a sea' -o others.npy && "
