@@ -40,6 +40,8 @@ class Variable(NamedTuple):
 VARIABLES = (
     Variable("MMR_MODEL", EMBEDDING, "The encoder where neither `--model` nor an index names one; a spec or "
              "a short name. Default: `builtin`."),
+    Variable("MMR_API_KEY", ("", "compose", "rerank"), "The key that a server named by `--url` and the like "
+             "wants; sent to it as a bearer token."),
     Variable("MMR_DEBUG", EVERYWHERE, "Set to anything: show the traceback of an error, as "
              "`mmr --debug` does."),
     Variable("NO_COLOR", EVERYWHERE, "Set to anything: no colours."),
@@ -343,7 +345,13 @@ def files() -> dict[Path, str]:
     for command in tree.commands():
         title = f"mmr-{command.name}"
         found[HERE / "man1" / f"{title}.1"] = command_page(command, title)
-    for title, section in (("mmr-stream", 5), ("mmr-index", 5), ("mmr-results", 7), ("mmr-builtin", 7)):
+    for title, section in (
+        ("mmr-stream", 5),
+        ("mmr-index", 5),
+        ("mmr-results", 7),
+        ("mmr-builtin", 7),
+        ("mmr-protocols", 7),
+    ):
         found[HERE / f"man{section}" / f"{title}.{section}"] = prose_page(title, section)
     completions = HERE.parent / "completions"
     for name, script in shells.scripts(tree.program(), tree.commands()).items():

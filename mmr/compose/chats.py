@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from typing import Any
 
 from mmr.compose.language import captions_in
 from mmr.compose.styles import Style
-from mmr.errors import BadItem
-from mmr.pictures.decode import PIXELS, open_picture
-from mmr.pictures.read import read_bytes
+from mmr.pictures.sent import QUALITY, SIDE, jpeg
 from mmr.programs.endpoint import Chat, picture, texts
 
-SIDE = 768  # pixels of the longer side of a picture that is sent
-QUALITY = 90
 LONGEST = 300  # tokens of a reply
 WARMTH = 1.0  # temperature where several different captions are wanted
 
@@ -45,20 +39,3 @@ def rewrite_chat() -> Chat:
         return {"reply": texts(response)[0]}
 
     return Chat(f"{how}", body, answer)
-
-
-def jpeg(request: Mapping[str, Any]) -> bytes:
-    """The picture of a request, upright, on white, at most `SIDE` pixels long, as JPEG.
-
-    Raises `ValueError` in words where it cannot be decoded.
-    """
-    data = request.get("image_data")
-    try:
-        raw = read_bytes(request["image"]) if data is None else base64.b64decode(data)
-        image = open_picture(request["image"], raw, pixels=PIXELS)
-    except BadItem as error:
-        raise ValueError(error.what) from error
-    image.thumbnail((SIDE, SIDE))
-    held = io.BytesIO()
-    image.save(held, "JPEG", quality=QUALITY)
-    return held.getvalue()

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from mmr.compose.styles import Style, one_line
 from mmr.errors import BadItem, Reject, shown
-from mmr.pictures.read import digest, read_contents, split_member
+from mmr.pictures.sent import facts
 from mmr.programs.ask import Program
 from mmr.programs.window import Answer
 from mmr.stream.pipe import Records, batches
@@ -192,24 +191,16 @@ def captions_of(record: Mapping[str, Any]) -> list[str]:
 
 
 def picture_request(record: Record, image: str, count: int) -> Request:
-    """What a captioner is sent: the picture's absolute path and its digest, of a tar's member its bytes.
+    """What a captioner is sent: what `mmr.pictures.sent.facts` says of the picture, and `count` above 1.
 
     Raises `BadItem` where it cannot be read.
     """
     base = record.get("base")
-    path = str(Path(base if isinstance(base, str) else "", image).absolute())
     try:
-        data = read_contents(path).data
+        found: Request = {"id": record.get("id"), **facts(image, base if isinstance(base, str) else None)}
     except BadItem as error:
         raise bad(record, "caption", error.what, error.fix) from error
-    request: Request = {"id": record.get("id"), "image": path, "digest": digest(data)}
-    if count > 1:
-        request["count"] = count
-    if split_member(path) is not None:
-        import base64
-
-        request["image_data"] = base64.b64encode(data).decode("ascii")
-    return request
+    return found if count == 1 else {**found, "count": count}
 
 
 def captions_in(fields: Mapping[str, Any], count: int) -> list[str]:

@@ -7,10 +7,11 @@ import tarfile
 import pytest
 from PIL import Image
 
-from mmr.compose.chats import SIDE, caption_chat, rewrite_chat
+from mmr.compose.chats import caption_chat, rewrite_chat
 from mmr.compose.language import Language
 from mmr.compose.styles import CAPTION, load_style
 from mmr.errors import BadItem, UnavailableError
+from mmr.pictures.sent import SIDE
 from mmr.programs.ask import open_program
 from mmr.programs.cache import Cache
 from mmr.stream.records import Place, Record
