@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mmr.cli.encoders import Encoders
     from mmr.compose.bindings import Source
+    from mmr.stream.pipe import Records
     from mmr.stream.records import Record
 
 BATCH = 1024
@@ -34,19 +35,36 @@ class Binder:
         self._encoders, self._needs, self._templates, self._batch = encoders, needs, templates, batch
         self._given, self._stored, self._model = frozenset(given), stored, model
 
-    def of(self, records: Iterable[Record], reject: Reject) -> Iterator[Record]:
-        """Yield the records with what they lacked, in order; what cannot be embedded goes to `reject`."""
-        from mmr.stream.pipe import batches
+    def of(self, records: Iterable[Record], reject: Reject) -> Records:
+        """The records with what they lacked, in order; what cannot be embedded goes to `reject`.
 
-        for chunk in batches(records, BATCH):
-            groups: dict[tuple[Source, ...], list[int]] = {}
-            for i, record in enumerate(chunk):
-                groups.setdefault(self._missing(record), []).append(i)
-            lost: set[int] = set()
-            for wanted, members in groups.items():
-                if wanted:
-                    lost.update(self._embed(wanted, members, chunk, reject))
-            yield from (record for i, record in enumerate(chunk) if i not in lost)
+        What came is given out before more is waited for.
+        """
+        from mmr.stream.pipe import Records, batches
+
+        left = 0
+
+        def filled() -> Iterator[Record]:
+            nonlocal left
+            for chunk in batches(records, BATCH):
+                some = self._filled(chunk, reject)
+                for place, record in enumerate(some, 1):
+                    left = len(some) - place
+                    yield record
+
+        waits = records.waits if isinstance(records, Records) else lambda: False
+        return Records(filled(), lambda: not left and waits())
+
+    def _filled(self, chunk: Sequence[Record], reject: Reject) -> list[Record]:
+        """The records of a batch whose fields could be embedded."""
+        groups: dict[tuple[Source, ...], list[int]] = {}
+        for i, record in enumerate(chunk):
+            groups.setdefault(self._missing(record), []).append(i)
+        lost: set[int] = set()
+        for wanted, members in groups.items():
+            if wanted:
+                lost.update(self._embed(wanted, members, chunk, reject))
+        return [record for i, record in enumerate(chunk) if i not in lost]
 
     def _missing(self, record: Record) -> tuple[Source, ...]:
         """What is to be embedded of a record."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mmr.compose.files import Files
     from mmr.compose.recipes import Recipes
     from mmr.index import Index
+    from mmr.stream.pipe import Records
     from mmr.stream.records import Record
 
 
@@ -178,6 +179,7 @@ def _composed(
     from mmr.cli.binder import Binder
     from mmr.cli.encoders import Encoders
     from mmr.cli.typed import SAID, Typed
+    from mmr.stream.pipe import Records
 
     if how["model"] and how["model_of"]:
         raise click.UsageError("--model and --model-of: name the model in one way.")
@@ -187,6 +189,7 @@ def _composed(
     vector_of = _vector_of(index) if index is not None and how["index"] else None
     typed = Typed(how, composer, mode) if any(how[name] for name in SAID) else None
     records: Iterable[Record]
+    beside: Iterable[Record]
     if typed is not None and how["queries_from"]:
         raise click.UsageError("ask in one way: --image, --text and the like, or --from FILE.")
     if typed is not None:
@@ -195,8 +198,9 @@ def _composed(
         records = _of_model(files.queries(report), _stated(how))
     else:
         records = _read(how, report)
-        records = files.beside(records) if files.each else records
-        records = _excluding(records, how["excludes"] is True)
+        waits = records.waits
+        beside = files.beside(records) if files.each else records
+        records = Records(iter(_excluding(beside, how["excludes"] is True)), waits)
     reject = typed.refuse(report) if typed is not None else report
     binder = Binder(encoders, (typed or composer).needs, templates=how["templates"], batch=how["batch"],
                     given=files.names, stored=vector_of, model=model)  # fmt: skip
@@ -214,7 +218,7 @@ def _prepared(
     return language(how, stack, report).of(records)
 
 
-def _read(how: Mapping[str, Any], report: Report) -> Iterable[Record]:
+def _read(how: Mapping[str, Any], report: Report) -> Records:
     from mmr.stream.read import read_records
 
     named = (how["queries_from"],) if how["queries_from"] else ()
