@@ -125,7 +125,7 @@ def _step(
     words += [
         f"{ {'k': 'constant'}.get(name, name) }={params[name]:g}" for name in way.params if name != "weights"
     ]
-    return " ".join(["rerank fuse", method, *words, f"of {runs} runs"])
+    return " ".join(["rerank fuse", method, *words, f"of {runs} run{'s' * (runs > 1)}"])
 
 
 def _say_uneven(runs: Sequence[Run], report: Report) -> None:
@@ -144,5 +144,6 @@ def _say_held(runs: Sequence[Run], found: Fused, held: int, report: Report) -> N
     alone = len(found.queries) - len(set.intersection(*(set(run.queries) for run in runs)))
     missing = f"; {alone:,} of them not in every run" if alone else ""
     memory = f"{max(1, round(held / 1e6)):,} MB held"
-    report.note(f"{len(runs)} runs, {len(found.queries):,} queries{missing}, {sum(map(len, runs)):,} hits, "
+    what = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    report.note(f"{what}, {len(found.queries):,} queries{missing}, {sum(map(len, runs)):,} hits, "
                 f"about {memory}.")  # fmt: skip

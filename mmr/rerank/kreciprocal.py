@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mmr.rerank.method import Answer, Floats, Given, Method
 
+FEWEST = 2  # times k1: with fewer hits the sets of neighbours say little
 Wide = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -60,6 +61,8 @@ def _mutual(order: NDArray[np.int64], width: int) -> Mask:
 class KReciprocal(Method):
     """The row `k-reciprocal`."""
 
+    _said = False
+
     def rerank(self, given: Given) -> Answer:
         """Score the hits by the neighbours that they share with the query."""
         assert given.query is not None and given.vectors is not None
@@ -67,6 +70,10 @@ class KReciprocal(Method):
         if share == 1 or not len(given.hits):
             return Answer(given.scores)
         k1, k2 = int(self.params["k1"]), int(self.params["k2"])
+        if FEWEST * k1 > len(given.hits) and not self._said:
+            self._said = True
+            self.tools.note(f"{given.where} has {len(given.hits):,} hits, and --k1 is {k1}: with fewer than "
+                            f"{FEWEST} times as many hits nearly all are neighbours of all.")  # fmt: skip
         final, jaccard = distances(given.query, given.vectors, k1, k2, share)
         why = None
         if given.explain:

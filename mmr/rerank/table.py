@@ -76,7 +76,8 @@ class Row(NamedTuple):
     loads    where its `Method` class is, "package.module:Name"; with `own` its click command
     params   its parameters, which become options
     needs    of "query" (the query's vector) and "vectors" (those of the hits): what is gathered for it; and
-             of "fields" (stored ones of the hits, by `Tools.fields_of`) and "scorer" (`Tools.scorer`)
+             of "fields" (stored ones of the hits, by `Tools.fields_of`), "scorer" (`Tools.scorer`)
+             and "words" (embedded by `Tools.encode`)
     depth    how many first hits it works on unless told; ALL for as many as there are
     across   "helps", "hurts" or "unknown": when the query is of another modality than the hits. One that
              hurts warns
@@ -120,8 +121,9 @@ METHODS: tuple[Row, ...] = (
         f"{HERE}.superglobal:SuperGlobal",
         (Param("neighbours", 9, "Nearest hits that are pooled into each hit", "whole", 0, 10_000),
          Param("beta", 0.15, "Weight of a neighbour's cosine", "number", 0, 100)),
-        "Picture to picture, the same object in many pictures. With words against pictures it loses: R@1 "
-        ".805 became .645", "Shao et al. 2023, Global Features are All You Need",
+        "Picture to picture, the same object in many pictures; made for features that are not below 0. With "
+        "words against pictures it loses: R@1 .805 became .645",
+        "Shao et al. 2023, Global Features are All You Need",
         needs=BOTH, depth=400, across="hurts", example="superglobal --index pics.mmr"),
     Row("aqe", "the query and its first hits are added up, and all hits compared with the sum",
         f"{HERE}.expansion:Aqe",
@@ -305,6 +307,14 @@ METHODS: tuple[Row, ...] = (
         "Hundreds of hits and a model that is too slow for all of them. Hits that were scored come before "
         "those that were guessed", "Yadav et al. 2022 and 2023, ANNCUR and ADACUR",
         needs=("scorer", "fields"), example="cur --cmd ./slow.py --budget 40 --index pics.mmr"),
+    Row("extract", "the sentences of the hits that are most like the query, perhaps none",
+        f"{HERE}.extract:Extract",
+        (Param("words", 200, "Words that they may have together", "whole", 1),
+         Param("sentences", 10, "Sentences at most", "whole", 1),
+         Param("min_score", None, "Drop sentences below S (cosine, -1 to 1)", "number", -1, 1, metavar="S")),
+        "For a model that writes an answer from hits with long words. Each sentence names its hit as parent, "
+        "so that group folds them again", "", needs=("fields", "words"),
+        example="extract --index pics.mmr --words 100 --min-score .3"),
 )  # fmt: skip
 
 

@@ -102,6 +102,16 @@ def test_trap_refined_vectors_are_not_brought_to_length_1():
     assert found.scores.max() == pytest.approx(1.03397, abs=1e-4)
 
 
+def test_trap_the_maximum_depends_on_the_axes():
+    """Turned vectors have the same cosines; superglobal scores them otherwise, diffusion does not."""
+    q, x = unit(1, 5), unit(2, 8, 5)
+    turn = np.linalg.qr(np.random.default_rng(3).standard_normal((5, 5)))[0]
+    assert diffusion.diffused(q @ turn, x @ turn) == pytest.approx(diffusion.diffused(q, x), abs=1e-12)
+    found, turned = superglobal.superglobal(q, x, 3), superglobal.superglobal(q @ turn, x @ turn, 3)
+    assert turned.first == pytest.approx(found.first, abs=1e-12)
+    assert np.abs(turned.second - found.second).max() > 0.01
+
+
 def test_float32_is_near_float64():
     q, x = unit(1, 64), unit(2, 100, 64)
     exact = superglobal.superglobal(q, x).scores
@@ -113,14 +123,14 @@ def test_float32_is_near_float64():
 @pytest.mark.parametrize("name", ["superglobal", "aqe", "prf", "k-reciprocal", "dba", "diffusion", "rocchio"])
 def test_trap_words_against_pictures_are_warned_of_once(name):
     lines: list[str] = []
-    some = queries(3)
+    some = queries(3, m=45)
     for one in some:
         one["text"] = "a red apple"
         for hit in one["hits"]:
             hit["image"] = f"{hit['id']}.jpg"
     rerank(some, name, tools=Tools(note=lines.append))
     assert len(lines) == 1 and name in lines[0] and "words" in lines[0]
-    some = queries(3)
+    some = queries(3, m=45)
     for one in some:
         one["image"] = "mine.jpg"
         for hit in one["hits"]:
@@ -167,6 +177,14 @@ def test_rocchio_takes_what_somebody_judged():
 def test_trap_k_reciprocal_of_a_query_does_not_depend_on_other_queries():
     whole = rerank(queries(4, m=30), "k-reciprocal", k1=6)
     assert scores(whole[2]) == scores(rerank(queries(4, m=30)[2], "k-reciprocal", k1=6))
+
+
+def test_trap_k1_must_be_far_below_the_number_of_hits():
+    lines: list[str] = []
+    for m, said in ((30, 1), (40, 1), (12, 2)):
+        rerank(queries(2, m=m), "k-reciprocal", tools=Tools(note=lines.append))
+        assert len(lines) == said
+    assert "30 hits, and --k1 is 20" in lines[0]
 
 
 def test_trap_hubs_rise_with_alpha():
