@@ -15,6 +15,8 @@ from mmr.cli.methods import Methods, sentence
 from mmr.cli.report import Report
 from mmr.cli.scorers import OPTIONS as SCORER
 from mmr.cli.scorers import scorer_of
+from mmr.cli.words import OPTIONS as WORDS
+from mmr.cli.words import with_words
 from mmr.rerank.table import ALL, MANY, Param, Row, find, loaded, names, plugged
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def _options(row: Row) -> list[Any]:
                          "reranked; the others keep their order behind them.  "
                          f"[default: {default}]")  # fmt: skip
     shared = [click.argument("files", metavar="[FILE]...", nargs=-1), *map(option, row.params), depth]
-    if {"query", "scorer"} & set(row.needs):
+    if {"query", "scorer", "words"} & set(row.needs):
         shared.append(queries_from)
     if "vectors" in row.needs:
         shared.append(index)
@@ -96,6 +98,8 @@ def _options(row: Row) -> list[Any]:
         shared.append(stored)
     if "scorer" in row.needs:
         shared += SCORER
+    if "words" in row.needs:
+        shared += WORDS
     return [*shared, keep, explain, format_, options.vector_format, options.output]
 
 
@@ -161,6 +165,8 @@ def _rerank(
         tools = tools_of(index, report, stack)
         if "scorer" in row.needs:
             tools = replace(tools, scorer=scorer_of(params, report, stack))
+        if "words" in row.needs:
+            tools = with_words(tools, index, params, report, stack)
         if queries_from is not None:
             tools = replace(tools, queries=_queries(queries_from, report))
         records = read(files, report)
