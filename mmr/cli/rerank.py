@@ -159,8 +159,11 @@ def _rerank(
 ) -> None:  # fmt: skip
     from mmr.rerank.apply import reranked
 
-    if queries_from == "-" and (not files or "-" in files):
-        raise click.UsageError("standard input can be read once; name the queries or the hits as a file.")
+    read_as = [queries_from, *(params[param.name] for param in row.params if param.metavar == "FILE")]
+    if [*(files or ("-",)), *read_as].count("-") > 1:
+        raise click.UsageError(
+            "standard input can be read once; name the hits, or what else it is, as a file."
+        )
     with ExitStack() as stack:
         tools = tools_of(index, report, stack)
         if "scorer" in row.needs:

@@ -80,7 +80,8 @@ class Profile(Method):
         taste = preference(without(given.vectors, given.query), centres,
                            shares if self.params["share"] else None)  # fmt: skip
         scores = (1 - weight) * minmax(given.scores, given.scores) + weight * minmax(taste, taste)
-        why = [f"{one:.4f} from the nearest of {len(centres)} tastes" for one in taste.tolist()]
+        of = "the taste" if len(centres) == 1 else f"the nearest of {len(centres)} tastes"
+        why = [f"cosine {one:.4f} to {of}" for one in taste.tolist()]
         return Answer(scores, why=why if given.explain else None)
 
     def _chosen(self, given: Given) -> Floats:
@@ -107,16 +108,17 @@ def _history(path: str, tools: Tools) -> Floats:
     """The vectors of a file of past choices: records with vectors, or ids of the index."""
     from mmr.stream.read import read_records
 
+    name = "stdin" if path == "-" else shown(path)
     records = list(read_records([path], reject=raise_item))
     if not records:
         return np.empty((0, 0))
     if all("vector" in record for record in records):
         if len({len(record["vector"]) for record in records}) > 1:
-            raise BadDataError(f"{shown(path)} has vectors of several lengths", "Use one model.")
+            raise BadDataError(f"{name} has vectors of several lengths", "Use one model.")
         return np.stack([record["vector"] for record in records])
     if tools.vectors_of is None:
-        raise UsageError(f"{shown(path)} names items without their vectors.", "Name the index with --index.")
+        raise UsageError(f"{name} names items without their vectors.", "Name the index with --index.")
     found = tools.vectors_of([[record["id"] for record in records]])[0]
     if isinstance(found, str):
-        raise BadDataError(f"{shown(found)} of {shown(path)} is not in {tools.gallery}", "Name its index.")
+        raise BadDataError(f"{shown(found)} of {name} is not in {tools.gallery}", "Name its index.")
     return found
