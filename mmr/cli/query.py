@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 import click
 
 from mmr.cli import chances, corrections, options, towers, tune
+from mmr.cli.encoders import Encoders
 from mmr.cli.hits import on_terminal, write_hits
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
-from mmr.errors import UsageError, shown
+from mmr.errors import shown
 
 if TYPE_CHECKING:
     from mmr.index import Index
@@ -87,7 +89,9 @@ def command(
     )  # fmt: skip
     with open_index(index) as opened, ExitStack() as stack:
         wanted = wanted._replace(knobs=tune.knobs(opened, recall, exact, refine))
-        embed = _Embedder(opened, model, templates, device, precision, threads, report, stack)
+        encoders = Encoders(opened, model, device, precision, threads, report, stack)
+        stated = full_name(model, opened.meta.model)
+        embed = _Embedder(opened, stated, encoders, templates, report)
         if all_items:
             queries: Iterable[Record] = items_as_queries(opened)
         elif read:
@@ -97,13 +101,13 @@ def command(
         else:
             queries = _typed(words, images)
         answers = answer(opened, queries, embed, wanted, reject=report, pinned=all_items,
-                         model=full_name(model, opened.meta.model))  # fmt: skip
+                         model=stated)  # fmt: skip
         answers = corrections.told(opened, answers, report)
         answers = chances.chances(opened, answers, min_prob, fitted, report)
         if not (words or images or on_terminal(output)):
             answers = _advancing(answers, report)
         write_hits(_counted(answers, min_score, min_prob, report), format_, output, vector_format)
-        embed.keep_tower()
+        encoders.keep_tower()
 
 
 def _advancing(answers: Iterable[Record], report: Report) -> Iterator[Record]:
@@ -135,71 +139,46 @@ def _typed(words: tuple[str, ...], images: tuple[str, ...]) -> list[Record]:
 
 
 class _Embedder:
-    """Gives vectors to words and pictures: the index's model, loaded when the first one comes.
-
-    Its text tower takes words and its picture tower pictures, where they are at hand without torch.
-    """
+    """Gives vectors to words, pictures and what is composed of them, by the index's model."""
 
     def __init__(
-        self, index: Index, model: str | None, templates: tuple[str, ...], device: str, precision: str,
-        threads: int | None, report: Report, stack: ExitStack,
+        self, index: Index, stated: str | None, encoders: Encoders, templates: tuple[str, ...],
+        report: Report,
     ) -> None:  # fmt: skip
-        self._index, self._model, self._templates, self._report = index, model, templates, report
-        self._how = (device, precision, threads)
-        self._stack = stack
-        self._towers: dict[bool, Any] = {}
-        self._answered = False
-        self._whole: Any = None
+        self._index, self._stated = index, stated
+        self._encoders, self._templates, self._report = encoders, templates, report
 
     def __call__(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the records with vectors."""
+        for composed, group in groupby(records, _has_parts):
+            some = list(group)
+            yield from self._composed(some) if composed else self._embedded(some)
+
+    def _embedded(self, asked: list[Record]) -> Iterator[Record]:
+        """Records with a picture, words or both."""
         from mmr.compose.weighted import weighted
         from mmr.embed.item import Wanted as Made
         from mmr.embed.pipeline import embed_records
 
-        asked = list(records)
-        pictures = any("image" in record for record in asked)
-        encoder = self._without_torch(pictures) or self._load()
-        self._answered |= not pictures and encoder is self._whole
+        encoder = self._encoders.of(any("image" in record for record in asked))
         made = Made(compose=weighted, templates=self._templates, facts=False)
         return embed_records(asked, encoder, made, reject=self._report)
 
-    def _without_torch(self, pictures: bool) -> Any:
-        """An encoder that needs no torch, unless the user names another model, device or precision."""
-        named = self._how[:2] != ("auto", "auto") or not towers.is_model_of(self._index, self._model)
-        if not (pictures in self._towers or named or self._whole is not None):
-            self._towers[pictures] = towers.without_torch(self._index, self._report, pictures)
-        return self._towers.get(pictures)
+    def _composed(self, asked: list[Record]) -> Iterator[Record]:
+        """Records with named vectors or an edited caption: their default composition."""
+        from mmr.cli.binder import Binder
+        from mmr.compose.apply import Composer
+        from mmr.index.answer import check
 
-    def _load(self) -> Any:
-        from mmr.encoders import Closes
-
-        if self._whole is None:
-            self._whole = _load(self._index, self._model, *self._how)
-            if isinstance(self._whole, Closes):
-                self._stack.callback(self._whole.close)
-        return self._whole
-
-    def keep_tower(self) -> None:
-        """Leave the text tower of a model that had to be loaded for words."""
-        if self._answered:
-            towers.keep(self._whole, self._report, answered=True)
+        composer = Composer([("", None)])
+        binder = Binder(self._encoders, composer.needs, templates=self._templates)
+        for record in composer.of(binder.of(asked, self._report), self._report):
+            check(self._index, record, self._stated)
+            yield record
 
 
-def _load(index: Index, model: str | None, device: str, precision: str, threads: int | None) -> Any:
-    from mmr.encoders import load, model_name
-    from mmr.stream.records import check_model
-
-    named = index.meta.model or model
-    if named is None:
-        what = f"{shown(index.path.name)} does not name the model of its vectors, so it cannot embed a query."
-        raise UsageError(what, "Name it with --model, or send queries with vectors.")
-    spec = (model or named).rpartition("#")[0] if "#" in (model or named) else (model or named)
-    named_by = "" if model else index.path.name
-    encoder = load(spec, device=device, precision=precision, threads=threads, named_by=named_by)
-    check_model(index.meta.model, model_name(encoder), expected_by=index.path.name, found_by=spec,
-                fix="Use the weights that built the index, or build the index again with these.")  # fmt: skip
-    return encoder
+def _has_parts(record: Record) -> bool:
+    return "bindings" in record or bool(record.get("edited"))
 
 
 def _counted(

@@ -76,7 +76,7 @@ def _embedded(index: Index, queries: Sequence[Record], embed: Embed, model: str 
     for query in queries:
         if "vector" in query or "recipe" in query:
             yield from _flushed(waiting, embed)
-            _check(index, query, model)
+            check(index, query, model)
             yield query
         else:
             waiting.append(query)
@@ -89,7 +89,8 @@ def _flushed(waiting: list[Record], embed: Embed) -> Iterator[Record]:
         waiting.clear()
 
 
-def _check(index: Index, query: Record, model: str | None) -> None:
+def check(index: Index, query: Record, model: str | None) -> None:
+    """Raise `BadDataError` where a query is of another model than the index, or of none that is stated."""
     stated = query.get("model") or model
     if stated and index.meta.model and stated.endswith(INT8) and is_of_own_tower(index):
         stated = stated.removesuffix(INT8)

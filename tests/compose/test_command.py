@@ -67,6 +67,19 @@ def test_query_with_a_picture_and_words_is_the_default_composition(at):
     assert at(one).lines == at(other).lines != []
 
 
+def test_query_composes_what_has_parts_by_default(at):
+    line = json.dumps({"id": "q", "image": "apple.png", "caption": "a red apple", "edited": "a green pear"})
+    plain = json.dumps({"id": "p", "image": "plum.png", "text": "green"})
+    last = plain.replace('"p"', '"s"')
+    parts = json.dumps({"id": "r", "bindings": {"t_m": [1, 0]}, "model": "other#1"})
+    found = records(at("mmr query pics.mmr", stdin=f"{plain}\n{line}\n{last}".encode()))
+    assert [one["via"][-2].split()[1] for one in found[1:2]] == ["pdv-f"]
+    composed = at("mmr compose pdv-f | mmr query pics.mmr", stdin=line.encode())
+    assert records(composed)[0]["hits"] == found[1]["hits"]
+    assert "builtin composed" in found[0]["via"][0]
+    assert at("mmr query pics.mmr", stdin=parts.encode()).status == 65
+
+
 def test_a_name_alone_searches_as_ever(at):
     line = "{} | mmr query pics.mmr | jq -c '.hits | map([.id, .score])'"
     picture = at(line.format("mmr embed apple.png")).lines
