@@ -129,7 +129,7 @@ _mmr() {
     "compose --tokens") compopt +o default 2>/dev/null; return ;;
     "compose --seed") compopt +o default 2>/dev/null; return ;;
     "compose --format") words="jsonl npy" ;;
-    "rerank rerank") words="superglobal aqe alpha-qe dba rocchio prf k-reciprocal diffusion diversify profile recipe fields fuse cut group unfold assign duplicates model cur" ;;
+    "rerank rerank") words="superglobal aqe alpha-qe dba rocchio prf k-reciprocal diffusion diversify profile recipe fields fuse cut group unfold assign duplicates model cur extract" ;;
     "rerank --beta") compopt +o default 2>/dev/null; return ;;
     "rerank --from") return ;;
     "rerank -k") compopt +o default 2>/dev/null; return ;;
@@ -182,7 +182,6 @@ _mmr() {
     "rerank --capacity-field") compopt +o default 2>/dev/null; return ;;
     "rerank --no-match") compopt +o default 2>/dev/null; return ;;
     "rerank --keep") words="largest oldest newest shortest first" ;;
-    "rerank --min-score") compopt +o default 2>/dev/null; return ;;
     "rerank --final") words="replace convex" ;;
     "rerank --weight") compopt +o default 2>/dev/null; return ;;
     "rerank --prior") compopt +o default 2>/dev/null; return ;;
@@ -195,6 +194,13 @@ _mmr() {
     "rerank --rounds") compopt +o default 2>/dev/null; return ;;
     "rerank --method") words="rrf combsum combmnz combanz combmax combmed isr log-isr log1p-isr borda rbc convex" ;;
     "rerank --prompt") compopt +o default 2>/dev/null; return ;;
+    "rerank --words") compopt +o default 2>/dev/null; return ;;
+    "rerank --sentences") compopt +o default 2>/dev/null; return ;;
+    "rerank --min-score") compopt +o default 2>/dev/null; return ;;
+    "rerank --model") words="builtin clip clip-large siglip mobileclip" ;;
+    "rerank --device") compopt +o default 2>/dev/null; return ;;
+    "rerank --precision") words="auto fp32 bf16 fp16" ;;
+    "rerank --threads") compopt +o default 2>/dev/null; return ;;
     "normalize normalize") words="apply export l2 minmax max sum z cosine rank isr borda dual-softmax batch-sinkhorn" ;;
     "normalize --alpha") compopt +o default 2>/dev/null; return ;;
     "normalize -k") compopt +o default 2>/dev/null; return ;;
@@ -284,7 +290,7 @@ _mmr() {
       "index") words="--kind --memory --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --tune --recall --tune-with --correct --no-correct --calibrate --no-calibrate --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
       "query") words="--image --from --all-items -k --min-score --min-prob --calibrate --where --exclude-self --exact --refine --recall --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "compose") words="-h --help --set --fallback --on-zero --raw --from --ref-id --caption --edited --not --bind --index --sweep --explain --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress --a --caption-cmd --caption-url --rewrite-cmd --rewrite-url --style --captions --timeout --cache --no-cache --at --ai --b --m --g --by --lo --hi --n --p --of --lambda --least-v --least-t --tau --image --text --exclude-reference --no-exclude-reference --steps --rate --decay --ema --tokens --seed --keep-bindings --format" ;;
-      "rerank") words="-h --help --beta --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --share --recipe --field --raw --norm --missing --constant --phi --weights --depth --min --max --first --z --ratio --mass --slope --offset --min-prob --by --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match --keep --min-score --final --weight --prior --cmd --url --timeout --cache --no-cache --anchors --budget --rounds --method --prompt" ;;
+      "rerank") words="-h --help --beta --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --share --recipe --field --raw --norm --missing --constant --phi --weights --depth --min --max --first --z --ratio --mass --slope --offset --min-prob --by --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match --keep --final --weight --prior --cmd --url --timeout --cache --no-cache --anchors --budget --rounds --method --prompt --words --sentences --min-score --model --device --precision --threads" ;;
       "normalize") words="-h --help --alpha -k --min-prob --as --force --vector-format -o --output --errors --strict -q --quiet --progress --index --weight --lift --scope --format --beta --transductive --tau --iterations" ;;
       "fit") words="-h --help --sweep --from --measure --template --model --force -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-beta --tau --iterations --index --directions --dims --mean --length --shrink --bank --gallery-bank --rate --query-rate --pool --source --target --form --ridge --qrels --method --rel" ;;
       "eval") words="-m --measures --ci --compare --test --per-query --group-by --groups --train-queries --test-queries --similarity --assert --ties --score-precision --over --judged-only --gallery-size --index --protocol --images --exclude-reference --split --write-queries --write-gallery --write-submission --hubness --gap --shares -k --manifest --plot --format --seed --list-measures --list-protocols -o --output -q --quiet --progress -h --help" ;;

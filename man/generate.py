@@ -15,6 +15,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import learned  # noqa: E402
 import roff  # noqa: E402
 import shells  # noqa: E402
 import tree  # noqa: E402
@@ -117,7 +118,7 @@ def corrections() -> str:
         params = "".join(f" `{p.option}`: {p.note} ({p.default:g})." for p in row.params)
         knobs = [f"`{p.option}`" for p in row.params if p.knob]
         turned = f" {' and '.join(knobs)} can be changed when it is applied." if knobs else ""
-        whole = "" if row.affine else " `apply` cannot say how many queries are certain."
+        whole = "" if row.affine else " An index cannot hold it."
         needs = " Needs the query's vector beside its hits." if row.query else ""
         out.append(f"`{row.name}`\n: {sentence(row.summary)}{params}{turned}{whole}{needs} {row.safe}. "
                    f"({row.source})\n")  # fmt: skip
@@ -256,7 +257,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
               "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
               "{corrections}": corrections(), "{scales}": scales(), "{reranks}": reranks(),
               "{corrected}": corrected(), "{words}": words(), "{presets}": presets()}  # fmt: skip
-    for name, value in values.items():
+    for name, value in {**values, **learned.values(sentence)}.items():
         text = text.replace(name, value)
     return roff.sections(text)
 

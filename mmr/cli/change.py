@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 METHODS = [(row.name, row.summary) for row in VECTORS]
 NAMES = dict(METHODS)
 EXAMPLES = {
-    "set": "mmr fit {name} words.npy --index pics.mmr -o {name}.npz",
-    "banks": "mmr fit {name} --bank words.npy --gallery-bank others.npy -o {name}.npz",
+    "set": "mmr fit {name} bank.npy --index pics.mmr -o {name}.npz",
+    "banks": "mmr fit {name} --bank bank.npy --gallery-bank others.npy -o {name}.npz",
     "pairs": "mmr fit {name} --source new.npy --target old.npy -o up.npz",
 }
 

@@ -23,7 +23,7 @@ HELP = """Write the vectors of an index, or queries, so that their inner product
     \b
     Examples:
       mmr normalize export hubs.npz --index pics.mmr -o items.npy
-      mmr normalize export hubs.npz q.npy -o queries.npy
+      mmr normalize export hubs.npz q.npy -o asked.npy
     """
 
 

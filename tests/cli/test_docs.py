@@ -300,7 +300,12 @@ def gallery(tmp_path_factory) -> Path:
         "mmr embed unlabeled2017/ | mmr index gallery.mmr && "
         "mmr embed --queries log.jsonl -o bank.npy && "
         "mmr embed --text 'a car' --text 'a sea' -o others.npy && "
-        "mmr fit nnn -q --index pics.mmr --bank bank.npy -o hubs.npz"
+        "mmr fit nnn -q --index pics.mmr --bank bank.npy -o hubs.npz && cp queries.jsonl dev.jsonl && "
+        "mmr query pics.mmr --from dev.jsonl -k 2 --format trec | awk '{print $1, 0, $3, 1}' > dev.tsv && "
+        "mmr query pics.mmr --from dev.jsonl > hits.jsonl && "
+        "mmr fit calibrate -q --qrels dev.tsv hits.jsonl -o cal.npz && "
+        "mmr fit centre -q bank.npy --index pics.mmr -o centre.npz && "
+        "mmr embed pics/ -o old.npy && mmr normalize apply centre.npz old.npy -o new.npy"
     )
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=folder, capture_output=True, text=True,
                           env=program_environment(), timeout=300)  # fmt: skip

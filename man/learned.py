@@ -1,0 +1,96 @@
+"""Prose and tables of what `mmr fit` learns beside corrections: changes of vectors, calibrations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+Sentence = Callable[[str], str]
+
+
+def values(sentence: Sentence) -> dict[str, str]:
+    """The texts that stand for {changes}, {calibrations}, {together}, {changed} and {calibrated}."""
+    return {"{changes}": changes(sentence), "{calibrations}": calibrations(sentence),
+            "{together}": together(sentence), "{changed}": changed(sentence),
+            "{calibrated}": calibrated(sentence)}  # fmt: skip
+
+
+def changes(sentence: Sentence) -> str:
+    """The changes of vectors as prose, from their table."""
+    from mmr.normalize.table import VECTORS
+
+    out = []
+    for row in VECTORS:
+        params = "".join(f" `{p.option}`: {p.note} ({_default(p.default)})." for p in row.params)
+        sides = " Queries are only named anew." if row.sides else ""
+        out.append(f"`{row.name}`\n: {sentence(row.summary)}{params}{sides} {row.safe}. ({row.source})\n")
+    return "\n".join(out)
+
+
+def calibrations(sentence: Sentence) -> str:
+    """The calibrations as prose, from their table."""
+    from mmr.normalize.table import CALIBRATIONS
+
+    return "\n".join(
+        f"`{row.name}`\n: {sentence(row.summary)} {row.note}. ({row.source})\n" for row in CALIBRATIONS
+    )
+
+
+def together(sentence: Sentence) -> str:
+    """The transductive methods as prose, from their table."""
+    from mmr.normalize.table import TOGETHER
+
+    out = []
+    for row in TOGETHER:
+        params = "".join(f" `{p.option}`: {p.note} ({_default(p.default)})." for p in row.params)
+        out.append(f"`{row.name}`\n: {sentence(row.summary)}{params} ({row.source})\n")
+    return "\n".join(out)
+
+
+def _default(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def changed(sentence: Sentence) -> str:
+    """What changes of vectors did to real ones, as written by tests/benchmarks/test_changes.py."""
+    out: list[str] = []
+    for name, group in groupby(_rows("changes.jsonl"), lambda row: row["set"]):
+        rows = list(group)
+        first = rows[0]
+        out.append(
+            f"{sentence(name)} Before: R@1 {first['before']:.1f} %, skewness {first['skew_before']:.2f}, "
+            f"{first['antihubs_before']:.1%} of the items in no list of ten.\n\n"
+            f"    {'method':<29} R@1    change          skewness  in no list\n"
+        )
+        for row in rows:
+            span = f"{row['low']:+.1f} to {row['high']:+.1f}"
+            out.append(
+                f"    {row['method']:<29} {row['after']:.1f}   {span:<15} {row['skew_after']:<9.2f} "
+                f"{row['antihubs_after']:.1%}\n"
+            )
+        out.append("\n")
+    return "".join(out)
+
+
+def calibrated(sentence: Sentence) -> str:
+    """How far calibrated chances are off, as written by tests/benchmarks/test_calibration.py."""
+    out: list[str] = []
+    for name, group in groupby(_rows("calibrations.jsonl"), lambda row: row["set"]):
+        out.append(f"{sentence(name)}\n\n    method     error             precision\n")
+        for row in group:
+            error, precision = (_span(row[key]) for key in ("ece", "precision"))
+            out.append(f"    {row['method']:<10} {error:<17} {precision}\n")
+        out.append("\n")
+    return "".join(out)
+
+
+def _span(of: dict[str, float]) -> str:
+    return f"{of['low']:.2f} to {of['high']:.2f}"
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
