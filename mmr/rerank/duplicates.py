@@ -174,9 +174,11 @@ def _say_unknown(
     found: Sequence[Sequence[str]], items: Mapping[str, Mapping[str, Any]], keep: str, note: Note
 ) -> None:
     """Say where the rule had nothing to go by."""
-    field = NEEDS.get(keep)
-    if field is not None and found and not any(field in items[name] for group in found for name in group):
-        note(f"no item has a {field}: not the {keep}, but the {THEN[keep]} and then the shorter id are kept.")
+    known = {field for group in found for name in group for field in items[name]}
+    unknown = [NEEDS[rule] for rule in (keep, THEN[keep]) if NEEDS.get(rule, "id") not in known]
+    if found and NEEDS.get(keep) in unknown:
+        instead = "the shorter id" if len(unknown) == 2 else f"the {THEN[keep]}"
+        note(f"no item has a {' or a '.join(unknown).replace('mtime', 'time')}: {instead} of a group is kept.")
 
 
 def _group(

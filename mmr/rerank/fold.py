@@ -88,7 +88,7 @@ class Group(Method):
         self._seen |= bool(hits)
         over = "all children, those that were not retrieved as the lowest hit" if self.whole else "retrieved"
         said = {"by": self.way, "over": over, "hits": len(given.hits), "parents": len(groups)}
-        why = [f"{self.way} of {len(places)} children, the best was {min(places) + 1} of {len(given.hits)}"
+        why = [f"{self.way} of {_children(len(places))}, the best was {places[0] + 1} of {len(given.hits)}"
                for places in groups.values()]  # fmt: skip
         best = [places[0] for places in groups.values()]
         was = {"prev_score": given.scores[best].tolist(), "prev_rank": [place + 1 for place in best]}
@@ -123,6 +123,10 @@ class Group(Method):
         if self._seen and not self._grouped:
             self.tools.note("no hit has a parent. Ask for it with `mmr query --fields image,text,parent`, or "
                             "name the index with --index.")  # fmt: skip
+
+
+def _children(many: int) -> str:
+    return "1 child" if many == 1 else f"{many:,} children"
 
 
 def _parent(name: str, children: Sequence[Hit], keep: int | None) -> dict[str, Any]:

@@ -99,9 +99,20 @@ def test_items_without_a_size_are_said():
     (found,) = run(TABLE, facts={}, said=said)
     assert found["id"] == "a"
     assert said == [
-        "no item has a size: not the largest, but the oldest and then the shorter id are kept.",
+        "no item has a size or a time: the shorter id of a group is kept.",
         "1 group of 3 items, 2 more than one a group; 4 items looked at.",
     ]
+
+
+def test_items_with_a_time_alone_are_said():
+    said = []
+    facts = {name: {"mtime": fact["mtime"]} for name, fact in FACTS.items()}
+    (found,) = run(TABLE, facts=facts, said=said)
+    assert found["id"] == "c"
+    assert said[0] == "no item has a size: the oldest of a group is kept."
+    said.clear()
+    run(TABLE, "shortest", facts={}, said=said)
+    assert len(said) == 1
 
 
 @settings(max_examples=60, deadline=None)
