@@ -178,7 +178,9 @@ def _say_unknown(
     unknown = [NEEDS[rule] for rule in (keep, THEN[keep]) if NEEDS.get(rule, "id") not in known]
     if found and NEEDS.get(keep) in unknown:
         instead = "the shorter id" if len(unknown) == 2 else f"the {THEN[keep]}"
-        note(f"no item has a {' or a '.join(unknown).replace('mtime', 'time')}: {instead} of a group is kept.")
+        note(
+            f"no item has a {' or a '.join(unknown).replace('mtime', 'time')}: {instead} of a group is kept."
+        )
 
 
 def _group(
