@@ -30,7 +30,10 @@ def correct(index: str, fitted: str, wait: float, report: Report) -> None:
     with open_index(index) as opened:
         check_fits(opened.path.name, opened.meta, about, fitted)
         _check_apart(opened, state)
-    count = correct(index, about, lambda path: write_state(str(path), held), corrector, wait=wait)
+        total = opened.meta.count
+    with report.progress("items", total) as tick:
+        count = correct(index, about, lambda path: write_state(str(path), held), corrector, wait=wait,
+                        tick=tick)  # fmt: skip
     report.note(f"{shown(index)}: {count:,} items are corrected by {state.step.removeprefix('normalize ')}.")
 
 

@@ -75,11 +75,12 @@ def is_numbers(name: str) -> bool:
 
 def correct(
     path: str | os.PathLike[str], correction: Correction, write: Callable[[Path], None], corrector: Corrector,
-    *, wait: float = 0.0,
+    *, wait: float = 0.0, tick: Callable[[int], None] = lambda rows: None,
 ) -> int:  # fmt: skip
     """Put a correction into an index, in the place of one that is there, in one change; returns the items.
 
     write  writes the fitted file; the index keeps it, and `corrector` reads it whenever rows come
+    tick   told of every block of rows that is done
 
     Raises `BadDataError` where it is of another model or length than the vectors, `MissingInputError` where
     there is no index, `BusyError` when another writer holds the lock; the index is then what it was.
@@ -94,7 +95,7 @@ def correct(
         try:
             numbers = corrector(changer.path / kept.name)
             segments = changer.connection.execute("SELECT number FROM segments").fetchall()
-            files = [(number, _written(changer, number, numbers, _all(changer, number)))
+            files = [(number, _written(changer, number, numbers, _told(_all(changer, number), tick)))
                      for (number,) in segments]  # fmt: skip
             _commit(changer, [(KEPT, kept), *files], json.dumps(correction._asdict()))
         except BaseException:
@@ -187,6 +188,14 @@ def _numbers_of(changer: Changer) -> NumbersOf:
 def _all(changer: Changer, number: int) -> Iterator[NDArray[np.floating]]:
     """The vectors of a segment, dead rows too, so that every row has its place."""
     yield from blocks(changer.vectors(number))
+
+
+def _told(
+    vectors: Iterable[NDArray[np.floating]], tick: Callable[[int], None]
+) -> Iterator[NDArray[np.floating]]:
+    for block in vectors:
+        yield block
+        tick(len(block))
 
 
 def _written(
