@@ -19,7 +19,7 @@ def near(
     """Find the candidates that may be among the k best of each query by inner product.
 
     queries  (q, d) float32
-    vectors  (n, d) float32 or float16, mapped or not
+    vectors  (n, d) float32, float16 or `Small`, mapped or not
     rows     (q, c) row numbers of candidates; only where `good` (q, c) are they read
     returns  (query, row), both (m,): every good candidate within 1e-5 of the k-th best score, so that
              rescoring them in float64 gives the k best whatever float32 and BLAS did
@@ -27,7 +27,8 @@ def near(
     if rows.shape[1] <= k:
         query, column = np.nonzero(good)
         return query, rows[query, column]
-    in_place = vectors.dtype == np.float32 and vectors.flags.c_contiguous
+    in_place = isinstance(vectors, np.ndarray) and vectors.dtype == np.float32
+    in_place = in_place and vectors.flags.c_contiguous
     score, width = (_by_row, 2) if in_place else (_gathered, queries.shape[1])
     step = max(1, HELD_BYTES // (4 * rows.shape[1] * width))
     found = [np.empty((2, 0), np.int64)]

@@ -19,7 +19,7 @@ EXACT_BYTES = 1 << 18  # what one core keeps near while it rescores
 
 
 class Part(NamedTuple):
-    """Rows to search: `vectors` (n, d) float32 or float16, mapped or not; `rows` are the allowed ones.
+    """Rows to search: `vectors` (n, d) float32, float16 or `Small`, mapped; `rows` are the allowed ones.
 
     rows     None for all, else ascending row numbers into `vectors`
     numbers  (n, 2) scale above 0 and shift of every row of `vectors`: what it scores becomes scale * score

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmr.arrays.unit import SLACK, unit
 from mmr.errors import BadDataError, BadItem, Reject, shown
+from mmr.index.segments import as_stored
 from mmr.stream.records import check_model, same_model
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def bad(record: Fields, what: str, fix: str) -> BadItem:
 
 
 class Ready(NamedTuple):
-    """Records that can be stored, and their vectors (n, d) in the index's dtype, row i of record i."""
+    """Records that can be stored, and their vectors (n, d) as they will be read back, row i of record i."""
 
     records: list[Fields]
     vectors: NDArray[np.floating]
@@ -133,7 +134,7 @@ def ready(records: Sequence[Fields], terms: Terms, dtype: str, reject: Reject) -
         else:
             terms.refuse_dim(record, reject)
     if not fitting:
-        return Ready([], np.empty((0, terms.dim or 0), dtype))
+        return Ready([], np.empty((0, terms.dim or 0), np.float32))
     vectors = np.stack([np.asarray(record["vector"], np.float32) for record in fitting])
     wide = vectors.astype(np.float64)
     norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
@@ -142,8 +143,9 @@ def ready(records: Sequence[Fields], terms: Terms, dtype: str, reject: Reject) -
     off = usable & directed & (np.abs(norms - 1) > SLACK)
     if off.any():
         vectors[off] = unit(vectors[off])
+    vectors[~usable] = 0
     with np.errstate(over="ignore"):
-        stored = vectors.astype(dtype, copy=False)
+        stored = as_stored(vectors, dtype)
     usable &= np.isfinite(stored).all(axis=1)
     if usable.all():
         return Ready(fitting, stored)

@@ -59,7 +59,7 @@ class Meta:
 
     @property
     def dtype(self) -> str:
-        """How vectors are stored: "float32" or "float16"."""
+        """How vectors are stored: "float32", "float16" or "int8"."""
         return str(self.params.get("dtype", "float32"))
 
 

@@ -11,7 +11,7 @@ import orjson
 from mmr.index import catalogue, plan
 from mmr.index.catalogue import ROW_BITS, Meta, change, place
 from mmr.index.corrected import beside, carried
-from mmr.index.segments import blocks, live_rows, write_vectors
+from mmr.index.segments import as_stored, blocks, live_rows, write_vectors
 from mmr.index.structures import Part, build, convert, parts, remove
 from mmr.index.table import adapter
 
@@ -143,7 +143,7 @@ def _blocks(
     for old, live in kept:
         vectors = changer.vectors(old)
         for block in blocks(vectors, None if len(live) == len(vectors) else live):
-            yield block.astype(dtype, copy=False)
+            yield as_stored(block, dtype)
 
 
 def _moves(kept: Sequence[tuple[int, NDArray[np.int64]]], number: int) -> Iterator[tuple[int, int]]:

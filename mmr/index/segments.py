@@ -10,10 +10,11 @@ from contextlib import suppress
 from io import BufferedReader, FileIO
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from mmr.arrays.small import SCALE_BYTES, Small, packed
 from mmr.errors import BadDataError, shown
 from mmr.stream.files import sync_folder, whole_file
 
@@ -37,7 +38,7 @@ class Segment(NamedTuple):
     number     its number, which no other segment ever has
     name       of its vectors' file, "seg-7.npy"
     rows       n
-    vectors    (n, d) float32 or float16, mapped, read-only
+    vectors    (n, d) float32, float16 or `Small`, mapped, read-only
     live       (n,) bool; False for rows of items that were deleted or replaced
     folder     where its files are
     structure  the file of its kind ("seg-7.hnsw"), or None
@@ -84,16 +85,17 @@ def write_vectors(
 ) -> Written:  # fmt: skip
     """Write the vectors of a segment; the file has its name only when all of it is on the disk.
 
-    blocks  (m, d) arrays of `dtype`, together `rows` rows
+    blocks  (m, d) arrays as `as_stored` gives them, together `rows` rows
     name    of another file than that of its vectors
     Raises OSError where the disk is full.
     """
     name = name or f"seg-{number}.npy"
     with whole_file(folder / name) as file:
         sums = _Sums(file)
-        sums.write(header(rows, dim, dtype))
+        sums.write(header(rows, _width(dim, dtype), dtype))
         for block in blocks:
-            sums.write(np.ascontiguousarray(block, dtype).data.cast("B"))
+            kept = packed(block) if dtype == "int8" else np.ascontiguousarray(block, dtype)
+            sums.write(kept.data.cast("B"))
         file.flush()
         return sums.written(name)
 
@@ -135,9 +137,10 @@ def map_vectors(file: BufferedReader | FileIO, rows: int, dim: int, dtype: str) 
 
     Raises `BadDataError` where it is not what was written.
     """
-    expected = header(rows, dim, dtype)
+    width = _width(dim, dtype)
+    expected = header(rows, width, dtype)
     file.seek(0)
-    size = len(expected) + rows * dim * np.dtype(dtype).itemsize
+    size = len(expected) + rows * width * np.dtype(dtype).itemsize
     if file.read(len(expected)) != expected or os.fstat(file.fileno()).st_size != size:
         path = Path(file.name)
         raise BadDataError(
@@ -145,9 +148,23 @@ def map_vectors(file: BufferedReader | FileIO, rows: int, dim: int, dtype: str) 
             f"`mmr index {shown(str(path.parent))} --check` says what is damaged.",
         )
     if rows == 0:
-        return np.empty((0, dim), dtype)
-    mapped = np.memmap(file, dtype, "r", len(expected), (rows, dim))
-    return mapped.view(np.ndarray)
+        return np.empty((0, dim), np.float32 if dtype == "int8" else dtype)
+    mapped: Any = np.memmap(file, dtype, "r", len(expected), (rows, width)).view(np.ndarray)
+    vectors: Any = Small(mapped) if dtype == "int8" else mapped
+    found: NDArray[np.floating] = vectors
+    return found
+
+
+def as_stored(vectors: NDArray[np.floating], dtype: str) -> NDArray[np.floating]:
+    """What finite vectors (n, d) are when they are read back from a segment of `dtype`."""
+    if dtype == "int8":
+        return Small(packed(vectors))[:]
+    return vectors.astype(dtype, copy=False)
+
+
+def _width(dim: int, dtype: str) -> int:
+    """Numbers of a row in its file: a row of bytes ends with its scale."""
+    return dim + SCALE_BYTES if dtype == "int8" else dim
 
 
 def live_rows(dead: bytes | None, rows: int) -> NDArray[np.bool_]:

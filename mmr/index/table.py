@@ -96,7 +96,7 @@ class Kind(Protocol):
         """
 
 
-DTYPE = Param("dtype", "float32", "how vectors are stored", choices=("float32", "float16"))
+DTYPE = Param("dtype", "float32", "how vectors are stored", choices=("float32", "float16", "int8"))
 LEAST = Param("least", 20_000, "smaller segments are searched exactly, without it", 2, 1_000_000_000)
 M = Param("m", 32, "links of a vector", 4, 128)
 EFC = Param("efc", 40, "how far building looks", 8, 4096)

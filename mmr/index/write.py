@@ -248,7 +248,8 @@ class Upserter(Changer):
             if fresh:
                 number = self.next_number()
                 rows = found.vectors if len(fresh) == len(found.records) else found.vectors[fresh]
-                dim, dtype = rows.shape[1], str(rows.dtype)
+                assert self.meta is not None
+                dim, dtype = rows.shape[1], self.meta.dtype
                 written = [write_vectors(self.path, number, [rows], len(rows), dim, dtype),
                            *beside(self, number, [rows])]  # fmt: skip
             with change(self.connection):

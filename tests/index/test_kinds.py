@@ -27,6 +27,7 @@ SPECS = {
     "binary:least=100": 0.95, "binary:least=100,code=planes,bits=128": 0.95,
     "binary:least=100,code=itq": 0.95, "bebr:least=100": 0.97, "bebr:least=100,bits=1": 0.87,
     "bebr:least=100,bits=4": 0.99, "svd:least=100,dims=16": 0.97,
+    "sq8:least=100,dtype=int8": 0.99, "hnsw:least=100,dtype=int8": 0.97,
 }  # fmt: skip
 
 
