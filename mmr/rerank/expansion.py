@@ -62,6 +62,11 @@ def overlap(scores: Floats, before: Floats, first: int = FIRST) -> float:
     return len(one & other) / first if first else 1.0
 
 
+def drifted(query: Floats, moved: Wide) -> float:
+    """How far the query moved: 1 - its cosine to where it was, 0 of one that stayed."""
+    return float(np.float32(max(0.0, 1 - float(moved @ np.asarray(query, np.float64)))))
+
+
 def by_ranks(runs: Sequence[Floats]) -> Wide:
     """Reciprocal rank fusion, k = 60, of several scorings (m,) of the same hits."""
     total = np.zeros(len(runs[0]))
@@ -100,7 +105,7 @@ class Expansion(Method):
 
     def _answer(self, given: Given, query: Wide, scores: Floats, count: int, n: int) -> Answer:
         assert given.query is not None
-        drift = float(np.float32(1 - query @ given.query.astype(np.float64)))
+        drift = drifted(given.query, query)
         step = "" if count == n else f"drifted: feedback of {count}"
         if self.params.get("research"):
             hits = self._search(query, given.record)
@@ -123,7 +128,7 @@ class Expansion(Method):
         counts = [n, *(step for step in STEPS if step < n)]
         queries = [unit(self.moved(given, count)) for count in counts]
         scores = by_ranks([given.scores, *(given.vectors @ query for query in queries)])
-        drift = float(np.float32(1 - queries[0] @ given.query.astype(np.float64)))
+        drift = drifted(given.query, queries[0])
         why = self._why(given, queries[0], n) if given.explain else None
         runs = ", ".join(map(str, sorted({0, *counts})))
         return Answer(scores, why=why, record={"drift": drift}, step=f"fused: feedback of {runs}")

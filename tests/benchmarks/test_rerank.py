@@ -14,10 +14,29 @@ import pytest
 
 from mmr.cli.gathered import Gather
 from mmr.index import open_index
+from mmr.rerank.fuse import fuse
+from mmr.rerank.runs import read_run
 from mmr.rerank.superglobal import superglobal
 from tests.benchmarks.measure import interleaved, report
 from tests.conftest import program_environment
 
+EVERY = """
+import json, sys
+from ranx import Run, fuse
+names = {"rrf": "rrf", "combsum": "sum", "combmnz": "mnz", "combanz": "anz", "combmax": "max",
+         "combmed": "med", "isr": "isr", "log-isr": "log_isr", "borda": "bordafuse", "rbc": "rbc",
+         "convex": "wsum"}
+scores = {"combsum", "combmnz", "combanz", "combmax", "combmed", "convex"}
+params = {"rbc": {"phi": 0.8}, "convex": {"weights": [0.7, 0.3]}, "rrf": {"k": 60}}
+runs = [Run(run) for run in json.load(sys.stdin)]
+out = {}
+for ours, theirs in names.items():
+    for norm in ("min-max", "zmuv") if ours in scores else (None,):
+        own = [Run(dict(run.run)) for run in runs]
+        found = fuse(runs=own, method=theirs, norm=norm, params=params.get(ours))
+        out[f"{ours} {norm}"] = {q: dict(hits) for q, hits in found.run.items()}
+print(json.dumps(out))
+"""
 M, D, QUERIES = 400, 512, 20
 RANX = os.environ.get("RANX_PYTHON", sys.executable)
 FUSE = """
@@ -140,3 +159,35 @@ def test_fusing_beside_ranx(tmp_path):
     assert max(abs(found[key] - expected[key]) for key in found) < 1e-6
     name = "two runs of 10,000 queries and 100 hits fused by rrf, file to file, beside ranx when it is warm"
     assert report(name, cost.cpu, warm, 1) < 1
+
+
+@pytest.mark.bench
+def test_fusion_gives_what_ranx_gives(tmp_path):
+    """Every method that both have, on runs that share queries: the same scores."""
+    if subprocess.run([RANX, "-c", "import ranx"], capture_output=True).returncode:
+        pytest.skip(
+            "needs ranx: `pip install ranx`, in another environment with RANX_PYTHON naming its python"
+        )
+    generator = np.random.default_rng(4)
+    runs: list[dict[str, dict[str, float]]] = []
+    for name in ("a", "b"):
+        runs.append({})
+        for query in range(8):
+            items = generator.choice(12, 8, replace=False)
+            runs[-1][f"q{query}"] = {f"d{item}": float(generator.integers(1, 10**6)) / 1e6 for item in items}
+        lines = [f"{query} Q0 {item} 1 {score!r} x\n"
+                 for query, hits in runs[-1].items() for item, score in hits.items()]  # fmt: skip
+        (tmp_path / name).write_text("".join(lines))
+    done = subprocess.run([RANX, "-W", "ignore", "-c", EVERY], input=json.dumps(runs), text=True,
+                          capture_output=True, check=True)  # fmt: skip
+    theirs = json.loads(done.stdout)
+    read = [read_run(str(tmp_path / name)) for name in ("a", "b")]
+    for key, expected in theirs.items():
+        method, norm = key.split()
+        scale = {"min-max": "minmax", "zmuv": "z", "None": None}[norm]
+        found = fuse(read, method, scale=scale, k=60, phi=0.8, weights=np.array([0.7, 0.3]))
+        for number, query in enumerate(found.queries):
+            part = slice(found.start[number], found.start[number + 1])
+            ours = dict(zip(found.items.take(part).texts(), found.score[part].tolist(), strict=True))
+            assert ours == pytest.approx(expected[query.decode()], abs=1e-6), (key, query)
+    print(f"\nthe same scores as ranx: {', '.join(theirs)}")

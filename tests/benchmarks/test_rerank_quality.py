@@ -32,6 +32,7 @@ METHODS = (
 FUSIONS = ("rrf", "combsum", "combmnz", "isr", "borda", "convex --weights .8,.2")
 
 
+TOLD = "Flickr8k, CLIP ViT-B/32: words ask for one of 100 pictures, beside another person's words of each"
 BOTH = "Flickr8k, CLIP ViT-B/32 fused with the built-in encoder: words ask for one of 1,071 pictures"
 
 
@@ -181,6 +182,8 @@ def test_every_method_on_every_set(tmp_path):
         out += [compared(folder, made, one, f"{one} -q --index g.mmr hits.jsonl") for one in METHODS]
         if name == "captions":
             out += fused(folder, made._replace(name=BOTH))
+    (tmp_path / "told").mkdir()
+    out += told(tmp_path / "told")
     FIGURES.write_text("".join(json.dumps(row) + "\n" for row in out))
     assert {row["method"] for row in out} >= {*METHODS, *FUSIONS}
 
@@ -198,4 +201,21 @@ def fused(folder: Path, made: Made) -> list[dict[str, Any]]:
     sh(f"mmr query -q both.mmr --from q.jsonl -k {K} > hits.jsonl", folder)
     sh(f"mmr embed -q --queries w.jsonl | mmr query -q b.mmr -k {K} > other.jsonl", folder)
     lines = {one: f"fuse -q hits.jsonl other.jsonl --method {one}" for one in FUSIONS}
+    return [compared(folder, made, one, line) for one, line in lines.items()]
+
+
+def told(folder: Path) -> list[dict[str, Any]]:
+    """Captions ask for their picture among 100, by the picture's vector and by that of another's caption."""
+    pairs = "flickr8k_clip_vitb32_pairs"
+    pictures, words = unit(f"{pairs}/images.npy"), unit(f"{pairs}/texts.npy").reshape(100, 5, -1)
+    items(folder / "g.jsonl", pictures, "image", "i")
+    items(folder / "c.jsonl", words[:, 4], "text", "i")
+    items(folder / "q.jsonl", words[:, :4].reshape(400, -1), "text", "t")
+    (folder / "qrels").write_text("".join(f"t{i} 0 i{i // 4} 1\n" for i in range(400)))
+    sh("mmr index -q g.mmr g.jsonl; mmr index -q captions.mmr c.jsonl", folder)
+    sh(f"mmr query -q g.mmr --from q.jsonl -k {K} > hits.jsonl", folder)
+    sh(f"mmr query -q captions.mmr --from q.jsonl -k {K} > other.jsonl", folder)
+    made = Made(TOLD, "hit@1", "")
+    lines = {one: f"fuse -q hits.jsonl other.jsonl --method {one}" for one in FUSIONS}
+    lines["fields"] = "fields -q --field text=captions.mmr hits.jsonl"
     return [compared(folder, made, one, line) for one, line in lines.items()]
