@@ -71,7 +71,8 @@ def _told(held: Correction, answers: Iterable[Record], report: Report) -> Iterat
 def facts(state: State) -> dict[str, str | float]:
     """What `--info` says of a correction."""
     banks = {"bank": state.bank.source, **({} if state.items is None else {"items": state.items.source})}
-    return {"method": state.row.name, **state.params, **banks}
+    chosen = {"chosen": state.chosen} if state.chosen else {}
+    return {"method": state.row.name, **state.params, **banks, **chosen}
 
 
 def _check_apart(index: Index, state: State) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from mmr.errors import BadDataError, UsageError, raise_item, shown
 if TYPE_CHECKING:
     from mmr.evaluate.grammar import Measure
     from mmr.evaluate.qrels import Qrels
+    from mmr.evaluate.scored import Scored
     from mmr.index import Index
     from mmr.normalize.state import State
     from mmr.normalize.sweep import Tried
@@ -57,10 +59,11 @@ def sweep(
     tries, measure = settings(row, sweeps), _measure(dev.measure)
     judge = Judge(read_qrels(dev.qrels), measure, index, dev.queries, embed, model, force)
     before = judge.value(None)
-    found = []
+    plain, found, scored = judge.scored, [], []
     with report.progress("settings", len(tries)) as advance:
         for one in tried(row, fixed, tries, fit_one, turned, judge.value):
             found.append(one)
+            scored.append(judge.scored)
             advance()
     chosen = best(found)
     report.note(_table(found, chosen, before, str(measure)))
@@ -68,6 +71,8 @@ def sweep(
         report.note(f"{name} {chosen.setting[name]:g} is the {end}est that was tried; {end}er may do better.")
     if before >= chosen.value:
         report.note(f"no setting did better than no correction ({measure} {before:.4f}).")
+    else:
+        report.note(_gain(plain, scored[found.index(chosen)], str(measure), len(found)))
     where = shown(Path(dev.qrels).name)
     report.note(
         f"chosen by {measure} on the {judge.judged:,} queries of {where}, for which its figure is too good: "
@@ -78,7 +83,12 @@ def sweep(
 
 
 class Judge:
-    """Judges a fitted state on development queries, whose hits it holds; `judged` is how many count."""
+    """Judges a fitted state on development queries, whose hits it holds.
+
+    judged  how many queries count; scored: their values, the last time
+    """
+
+    scored: Scored
 
     def __init__(
         self, qrels: Qrels, measure: Measure, index: Index, queries: str, embed: Embed, model: str | None,
@@ -121,8 +131,11 @@ class Judge:
                     writer.write(Record({**record, "hits": record["hits"][: self._kept]}, record.place))
             conventions = Conventions(over="both", gallery=self._count)
             found = score(run, self._qrels, [self._measure], conventions, name="the development queries")
-        self.judged = found.counts.scored
-        return float(found.totals[str(self._measure)])
+        self.judged, self.scored = found.counts.scored, found
+        total = float(found.totals[str(self._measure)])
+        if math.isnan(total):
+            raise BadDataError(f"{self._measure} has no value on these queries", "Name another --measure.")
+        return total
 
 
 def _measure(text: str) -> Measure:
@@ -134,6 +147,16 @@ def _measure(text: str) -> Measure:
     if found[0].row.lower_is_better:
         raise UsageError(f"--measure {shown(text)}: less of it is better; name one of which more is.")
     return found[0]
+
+
+def _gain(plain: Scored, chosen: Scored, measure: str, settings: int) -> str:
+    """How much the chosen setting gained over no correction, and whether that may be chance."""
+    from mmr.evaluate.compare import compare
+
+    found = compare([plain, chosen], [measure])[0]
+    doubt = "; with so many tried it may be chance" if not found.p * settings < 0.05 else ""
+    span = f" [{found.low:+.4f}, {found.high:+.4f}]" if found.queries else ""
+    return f"{measure} is {found.difference:+.4f}{span} against no correction{doubt}."
 
 
 def _table(found: Sequence[Tried], chosen: Tried, before: float, measure: str) -> str:
