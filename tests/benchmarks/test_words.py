@@ -26,14 +26,19 @@ T = 2.262  # Student's t of nine degrees of freedom, two-sided 95 %
 SETTINGS = (("nnn", {}), ("nnn", {"alpha": 0.25, "neighbours": 8}), ("gc", {}))
 
 
-def photographs(encoder, name, count):
-    """Vectors of pictures of a set, and of one caption each."""
-    rows = [json.loads(line) for line in (PICTURES / f"{name}.jsonl").read_text().splitlines()][:count]
+def encoded(encoder, name, rows):
+    """Vectors of the pictures of a set."""
     with tarfile.open(PICTURES / f"{name}.tar") as archive:
         images = [
             Image.open(io.BytesIO(archive.extractfile(row["file"]).read())).convert("RGB") for row in rows
         ]
-    vectors = np.vstack([encoder.encode_images(images[at : at + 32]) for at in range(0, len(images), 32)])
+    return np.vstack([encoder.encode_images(images[at : at + 32]) for at in range(0, len(images), 32)])
+
+
+def photographs(encoder, name, count):
+    """Vectors of pictures of a set, and of one caption each."""
+    rows = [json.loads(line) for line in (PICTURES / f"{name}.jsonl").read_text().splitlines()][:count]
+    vectors = encoded(encoder, name, rows)
     return vectors, encoder.encode_texts([row["captions"][0] for row in rows])
 
 
@@ -41,6 +46,23 @@ def halves_of_pairs(pictures, words, seed):
     """Test words, their pictures, the relevant places of each, and the words of the other half."""
     test, other = np.array_split(np.random.default_rng(seed).permutation(len(words)), 2)
     return words[test], pictures[test], [{place} for place in range(len(test))], words[other]
+
+
+def labelled(encoder, name, label):
+    """Half of a set's labels ask for their pictures, over those alone; the others are the bank."""
+    rows = [json.loads(line) for line in (PICTURES / f"{name}.jsonl").read_text().splitlines()]
+    pictures = encoded(encoder, name, rows)
+    names = sorted({label(row) for row in rows})
+    of = np.array([names.index(label(row)) for row in rows])
+    words = encoder.encode_texts(names)
+
+    def half(seed):
+        test, other = np.array_split(np.random.default_rng(seed).permutation(len(names)), 2)
+        kept = np.flatnonzero(np.isin(of, test))
+        right = [set(np.flatnonzero(of[kept] == one).tolist()) for one in test]
+        return words[test], pictures[kept], right, words[other]
+
+    return half
 
 
 def demo(encoder, folder):
@@ -86,6 +108,12 @@ def test_words_that_ship_beside_a_bank_of_ones_own(tmp_path):
                                    ("COCO, words to 80 photographs", "coco_mini", 159)):  # fmt: skip
             held = photographs(encoder, name, count)
             sets[label] = lambda seed, held=held: halves_of_pairs(*held, seed)
+        sets["ImageNet objects, 100 names to 1,000 small photographs"] = labelled(
+            encoder, "tinyimagenet_val2000", lambda row: row["label"]
+        )
+        sets["groceries, 40 names to 445 shelf photographs"] = labelled(
+            encoder, "grocery81", lambda row: row["class"].replace("-", " ")
+        )
     shipped = {"words": encoder.encode_texts(everyday(languages())),
                "words:en": encoder.encode_texts(everyday(["en"])), "own": None}  # fmt: skip
     rows = []
