@@ -261,6 +261,15 @@ def test_the_readme_has_examples():
     assert len([example for example in readme_examples() if not example.note]) >= 8
 
 
+SCORER = """#!/usr/bin/env python3
+import json, sys
+sys.stdin.readline()
+print('{"tag": "example 1"}', flush=True)
+for line in sys.stdin:
+    print(json.dumps({"key": json.loads(line)["key"], "score": 0.5, "yes": 0.6, "no": 0.35}), flush=True)
+"""
+
+
 @pytest.fixture(scope="session")
 def gallery(tmp_path_factory) -> Path:
     """A folder as the examples have it: pics/ and photos/, indexes of both, queries, a run."""
@@ -288,6 +297,9 @@ def gallery(tmp_path_factory) -> Path:
     words = ["a plum", "green fruit", "a dog", "something red", "the night", "a round thing"]
     (folder / "log.jsonl").write_text("".join(f'{{"text":"{text}"}}\n' for text in words))
     (folder / "qrels.txt").write_text("q1 0 pics/apple.png 2\nq1 0 pics/pear.png 1\nq2 0 pics/plum.png 1\n")
+    for name in ("yesno.py", "slow.py"):
+        (folder / name).write_text(SCORER)
+        (folder / name).chmod(0o755)
     line = (
         "mmr embed pics/ | mmr index pics.mmr && mmr embed photos/ | mmr index photos.mmr && "
         "mmr index pics.mmr --dump | mmr index a.mmr && "
@@ -296,7 +308,7 @@ def gallery(tmp_path_factory) -> Path:
         "mmr embed --queries queries.jsonl -o q.npy && mmr embed pics/ -o g.npy && "
         "cp run.jsonl dense.jsonl && cp run.trec lexical.trec && cp pics/apple.png apple.png && "
         "mmr index pics.mmr --dump | head -2 > mine.jsonl && "
-        "cp -r pics.mmr captions.mmr && "
+        "cp -r pics.mmr captions.mmr && cp -r pics.mmr pages.mmr && cp run.jsonl scores.jsonl && "
         "mmr embed unlabeled2017/ | mmr index gallery.mmr && "
         "mmr embed --queries log.jsonl -o bank.npy && "
         "mmr embed --text 'a car' --text 'a sea' -o others.npy && "
