@@ -199,6 +199,25 @@ def corrected() -> str:
     return "".join(out)
 
 
+def reranked() -> str:
+    """What the methods of mmr-rerank(1) did, as written by tests/benchmarks/test_rerank_quality.py."""
+    lines = (HERE / "rerank.jsonl").read_text(encoding="utf-8").splitlines()
+    out: list[str] = []
+    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
+        first, *_ = held = list(rows)
+        out.append(
+            f"{sentence(name)} {first['queries']:,} queries. "
+            f"Before: {first['measure']} {first['before']:.1f}.\n\n"
+            f"    method                  {first['measure']:<6}  change\n"
+        )
+        for row in held:
+            sign = "" if row["low"] <= 0 <= row["high"] else "  better" if row["low"] > 0 else "  worse"
+            span = f"{row['low']:+.1f} to {row['high']:+.1f}"
+            out.append(f"    {row['method']:<22}  {row['after']:<6.1f}  {span}{sign}\n")
+        out.append("\n")
+    return "".join(out)
+
+
 def words() -> str:
     """What the bank of words that ships did, as written by tests/benchmarks/test_words.py."""
     lines = (HERE / "words.jsonl").read_text(encoding="utf-8").splitlines()
@@ -256,6 +275,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
     values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
               "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
               "{corrections}": corrections(), "{scales}": scales(), "{reranks}": reranks(),
+              "{reranked}": reranked(),
               "{corrected}": corrected(), "{words}": words(), "{presets}": presets()}  # fmt: skip
     for name, value in {**values, **learned.values(sentence)}.items():
         text = text.replace(name, value)
