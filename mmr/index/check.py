@@ -213,7 +213,7 @@ def describe(index: Index) -> dict[str, Any]:
         "structures": sum(segment.structure is not None for segment in segments),
         "bytes_a_vector": bytes_a_vector(index),
         **({"recall": found} if (found := index.recall()) else {}),
-        **{key: noted for key in ("tuned", "auto") if (noted := index.noted(key)) is not None},
+        **plan.facts(index.noted("tuned"), index.noted("auto")),
         **({"correction": held.facts} if (held := index.correction()) else {}),
         **({"calibration": known.step} if (known := calibrated.held(index)) else {}),
         "text_tower": tower_kind(index), "bases": sorted(index.bases.folders.values()),

@@ -149,6 +149,16 @@ def stored(connection: sqlite3.Connection) -> dict[str, Any] | None:
     return None if found is None else dict(json.loads(found[0]))
 
 
+def facts(tuned: dict[str, Any] | None, auto: dict[str, Any] | None) -> dict[str, Any]:
+    """What `--info` shows of what the catalogue notes of tuning and of auto."""
+    found = {}
+    if tuned is not None:
+        found["tuned"] = {"recall": tuned["recall"], **tuned["knobs"]}
+    if auto is not None:
+        found["auto"] = {name: value for name, value in auto.items() if value is not None}
+    return found
+
+
 def begin(connection: sqlite3.Connection, asked: Asked) -> None:
     """Note, inside the transaction under way, that auto chooses the kind from now on."""
     _keep(connection, {"memory": asked.memory, "recall": asked.recall})
