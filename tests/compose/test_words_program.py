@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.compose.programs import FAULTS, asked, write_program
+from tests.programs.conftest import said, serve  # noqa: F401 - a fixture
 
 NAMES = ("dog", "cat", "poison", "bird")
 WORDS = "--cache answers"
@@ -159,3 +160,36 @@ def test_interrupted_while_a_program_thinks(sh, here):
     result = sh(f"( trap - INT; exec {line} ) & sleep 2; kill -INT $!; wait $!; echo $?")
     assert result.lines == ["130"]
     assert "mmr" not in (here / "words").read_text()
+
+
+def test_models_behind_a_server(sh, here, serve):  # noqa: F811
+    def reply(body, _before):
+        content = body["messages"][-1]["content"]
+        if isinstance(content, list):
+            return 200, said("a thing")
+        bad = "cat" in content
+        return (
+            (400, {"error": {"message": "no cats"}})
+            if bad
+            else (200, said("Edited description: a red thing"))
+        )
+
+    served = serve(reply)
+    (here / "c.jsonl").write_text(
+        '{"id":"1","image":"dog.png","text":"red"}\n{"id":"2","caption":"a cat","text":"red"}\n'
+        '{"id":"3","caption":"a bird","text":"red"}\n'
+    )
+    urls = f"--caption-url {served.url} --rewrite-url {served.url}#other"
+    line = f"mmr compose cirevl --from c.jsonl {urls} {WORDS}"
+    result = sh(line, env={"MMR_API_KEY": "s3cret"})
+    found = records(result, 3)
+    assert [(record["id"], record["edited"]) for record in found] == [
+        ("1", "a red thing"),
+        ("3", "a red thing"),
+    ]
+    assert "c.jsonl line 2 (2): the server says 400: no cats" in result.stderr
+    assert {body["model"] for body in served.bodies} == {"tiny", "other"}
+    assert {one["authorization"] for one in served.headers} == {"Bearer s3cret"}
+    before = len(served.bodies)
+    assert sh(line).status == 3
+    assert len(served.bodies) == before + 1  # what failed is asked again, and nothing else

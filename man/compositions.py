@@ -1,0 +1,39 @@
+"""Tables of mmr-results(7) about composed queries, from what tests/benchmarks wrote."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+
+def stress() -> str:
+    """What tests/benchmarks/test_stress.py wrote into stress.jsonl."""
+    out = ["    query              reference kept   left out        it comes first\n"]
+    for row in _rows("stress.jsonl"):
+        pairs = [f"{row[name]:.1f} ({row[name + '_before']:.1f})" for name in ("kept", "removed")]
+        first = f"{row['first']:.2f} ({row['first_before']:.2f})"
+        out.append(f"    {row['query']:<19}{pairs[0]:<17}{pairs[1]:<16}{first}\n")
+    return "".join(out)
+
+
+def edits() -> str:
+    """What tests/benchmarks/test_edits.py wrote into edits.jsonl, a table a set."""
+    out = []
+    for name, rows in groupby(_rows("edits.jsonl"), lambda row: row["set"]):
+        out.append(f"{name[0].upper()}{name[1:]}:\n\n")
+        for way, group in groupby(rows, lambda row: row["way"]):
+            out.append(f"    {way:<36}R@1                  R@5   R@10  R@1, mean of kinds\n")
+            for row in group:
+                span = f"{row['hit@1']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+                out.append(f"      {row['composition']:<34}{span:<21}{row['hit@5']:<6.1f}{row['hit@10']:<6.1f}"
+                           f"{row['kinds@1']:.1f}\n")  # fmt: skip
+        out.append("\n")
+    return "".join(out)
+
+
+def _rows(file: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (HERE / file).read_text(encoding="utf-8").splitlines()]
