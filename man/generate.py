@@ -15,6 +15,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import figures  # noqa: E402
 import learned  # noqa: E402
 import roff  # noqa: E402
 import shells  # noqa: E402
@@ -274,6 +275,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
 
     values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
               "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
+              "{kind_figures}": figures.kinds(), "{code_figures}": figures.codes(),
               "{corrections}": corrections(), "{scales}": scales(), "{reranks}": reranks(),
               "{reranked}": reranked(),
               "{corrected}": corrected(), "{words}": words(), "{presets}": presets()}  # fmt: skip

@@ -28,7 +28,7 @@ class Peer(NamedTuple):
 
 def peers(dim: int, lists: int) -> tuple[Peer, ...]:
     """The kinds for vectors of `dim` numbers; codes of BEBR and bits have no string, but a nearest one."""
-    half, quarter = dim // 2, dim // 4
+    half, quarter, probe = dim // 2, dim // 4, min(32, lists // 2)
     return (
         Peer("hnsw", "HNSW32"),
         Peer("hnswsq8:refine=2", "HNSW32_SQ8,Refine(Flat)", 2),
@@ -40,10 +40,10 @@ def peers(dim: int, lists: int) -> tuple[Peer, ...]:
         Peer("binary:refine=20", "BFlat", 20),
         Peer("bebr:refine=5", f"RR{dim},RaBitQ2,Refine(Flat)", 5),
         Peer("svd:refine=10", f"PCA{quarter},SQ8,Refine(Flat)", 10),
-        Peer(f"ivfflat:lists={lists},probe=16", f"IVF{lists},Flat", 0, 16),
-        Peer(f"ivfpq:lists={lists},probe=32,refine=4", f"IVF{lists},PQ{half}x4fsr,Refine(Flat)", 4, 32),
-        Peer(f"ivfpq:lists={lists},probe=32,opq=yes,refine=4",
-             f"OPQ{half},IVF{lists},PQ{half}x4fsr,Refine(Flat)", 4, 32),
+        Peer(f"ivfflat:lists={lists},probe={probe // 2}", f"IVF{lists},Flat", 0, probe // 2),
+        Peer(f"ivfpq:lists={lists},probe={probe},refine=4", f"IVF{lists},PQ{half}x4fsr,Refine(Flat)", 4, probe),
+        Peer(f"ivfpq:lists={lists},probe={probe},opq=yes,refine=4",
+             f"OPQ{half},IVF{lists},PQ{half}x4fsr,Refine(Flat)", 4, probe),
     )  # fmt: skip
 
 

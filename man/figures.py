@@ -1,0 +1,71 @@
+"""Tables of mmr-results(7) that the benchmarks of the kinds write: beside FAISS, of millions, codes."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+SLOWEST = 1.25
+
+
+def kinds() -> str:
+    """What tests/benchmarks/test_kinds.py and test_large.py wrote into kinds.jsonl, a table a set."""
+    out = []
+    for name, group in groupby(_rows("kinds.jsonl"), lambda row: row["set"]):
+        rows = list(group)
+        out.append(
+            f"{name} ({rows[0]['machine']}):\n\n" + (_beside(rows) if "string" in rows[0] else _alone(rows))
+        )
+    return "\n".join(out)
+
+
+def _beside(rows: list[dict[str, Any]]) -> str:
+    width = max(len(row["kind"]) for row in rows) + 2
+    head = f"    {'kind':<{width}}recall       bytes        build, s       queries/s        ratio\n"
+    out = [head]
+    for row in rows:
+        ratio = row["peer_queries"] / row["queries"]
+        recall, size = _pair(row, "recall", ".3f"), _pair(row, "bytes", "d")
+        built, asked = _pair(row, "built", ".1f"), _pair(row, "queries", ",d")
+        missed = "" if ratio <= SLOWEST else " missed"
+        out.append(
+            f"    {row['kind']:<{width}}{recall:<13}{size:<13}{built:<15}{asked:<17}{ratio:.2f}{missed}\n"
+        )
+    return "".join(out)
+
+
+def _alone(rows: list[dict[str, Any]]) -> str:
+    width = max(len(row["kind"]) for row in rows) + 2
+    out = [f"    {'kind':<{width}}recall  bytes  build, s  queries/s  most memory resident\n"]
+    for row in rows:
+        out.append(
+            f"    {row['kind']:<{width}}{row['recall']:<8.3f}{row['bytes']:<7}{row['built']:<10.0f}"
+            f"{row['queries']:<11,}{row['gib']:.2f} GiB\n"
+        )
+    return "".join(out)
+
+
+def codes() -> str:
+    """What tests/benchmarks/test_codes.py wrote into codes.jsonl."""
+    out = []
+    for name, group in groupby(_rows("codes.jsonl"), lambda row: row["set"]):
+        out.append(f"{name}:\n\n    bits  first  signs  bebr   gain\n")
+        for row in group:
+            span = f"{row['low']:+.3f} to {row['high']:+.3f}"
+            out.append(
+                f"    {row['bits']:<6}{row['depth']:<7}{row['signs']:<7.3f}{row['bebr']:<7.3f}{span}\n"
+            )
+        out.append("\n")
+    return "".join(out)
+
+
+def _pair(row: dict[str, Any], name: str, form: str) -> str:
+    """A figure of ours and FAISS's."""
+    return f"{row[name]:{form}} {row[f'peer_{name}']:{form}}"
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
