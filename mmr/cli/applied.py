@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from mmr.normalize.vectors import Changed
     from mmr.stream.records import Record
 
-HOLDS = {"correction": "a correction", "calibration": "a calibration", "vectors": "a change of vectors"}
 OPTIONS = {
     "correction": ("--index", "--alpha", "-k", "--force"),
     "calibration": ("-k", "--min-prob", "--force"),
@@ -25,6 +24,8 @@ NOT_OF_VECTORS = ("trec", "table", "ids")
 
 def refuse(kind: str, state: str, given: Mapping[str, bool]) -> None:
     """Refuse options that do nothing with that kind of file; all have --format, of vectors jsonl or npy."""
+    from mmr.normalize.archive import HOLDS
+
     for name, is_given in given.items():
         formats = name.startswith("--format") and kind != "vectors"
         if is_given and not formats and name not in OPTIONS[kind]:

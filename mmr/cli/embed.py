@@ -155,10 +155,12 @@ class _Model:
         self._encoder: Encoder | None = None
         self._own: Encoder | None = None
         self._expected: dict[str, str] = {}
+        self._changed: dict[str, str] = {}
         self.known: dict[str, Any] = {}
         for index in filter(None, (how["model_of"], how["skip_indexed"])):
             self._look(index)
         named = next(iter(self._expected.values()), "").rpartition("#")[0]
+        named = named or next(iter(self._changed.values()), "")
         self.spec = resolve(how["model"] or named or None)
         if named and self.spec != named:
             self.load()
@@ -170,12 +172,24 @@ class _Model:
         try:
             with open_index(index) as opened:
                 if opened.meta.model is not None:
-                    self._expected[index] = opened.meta.model
+                    self._expect(index, opened.meta.model)
                 if index == self._how["skip_indexed"]:
                     self.known = _at_once(opened.known_files)
         except MissingInputError:
             if index == self._how["model_of"]:
                 raise
+
+    def _expect(self, index: str, model: str) -> None:
+        """Remember the model of an index; of vectors that were changed since, the encoder behind them."""
+        from mmr.stream.records import unchanged
+
+        spec, ways = unchanged(model)
+        if not ways:
+            self._expected[index] = model
+            return
+        self._changed[index] = spec
+        self._report.note(f"{shown(index)} has vectors that `mmr normalize` changed ({', '.join(ways)}): "
+                          "send these through the same file.")  # fmt: skip
 
     def load(self) -> Encoder:
         """Load the encoder, and refuse one that is not the index's (law 6)."""
@@ -185,7 +199,7 @@ class _Model:
         from mmr.stream.records import check_model
 
         how = self._how
-        named_by = "" if how["model"] else next(iter(self._expected), "")
+        named_by = "" if how["model"] else next(iter((*self._expected, *self._changed)), "")
         encoder = load(self.spec, device=how["device"], precision=self._precision(), threads=how["threads"],
                        named_by=named_by)  # fmt: skip
         if isinstance(encoder, Closes):

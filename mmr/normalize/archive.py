@@ -27,6 +27,11 @@ NOT_OURS = (
 )  # fmt: skip
 KINDS = ("<f4", "<f8", "<u8", "|u1")  # what the arrays may be
 Arrays = dict[str, NDArray[Any]]
+HOLDS = {
+    "correction": "a correction of scores",
+    "calibration": "a calibration",
+    "vectors": "a change of vectors",
+}
 
 
 class Damaged(Exception):  # noqa: N818 - becomes a BadDataError with the file's name
@@ -90,7 +95,20 @@ def kind_of(path: str) -> str:
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > Path(path).stat().st_size:
             raise Damaged("it is compressed")
         about = value_of({ABOUT: _array(archive.read(entry), ABOUT)}, ABOUT, dict)
-        return str(about.get("kind", "correction"))
+        kind = str(about.get("kind", "correction"))
+        if kind not in HOLDS:
+            raise Damaged(f"it holds {shown(kind)}, which this mmr does not know")
+        return kind
+
+
+def of_kind(about: dict[str, Any], wanted: str, name: str) -> None:
+    """Raise `BadDataError` where a fitted file, by its first words, holds something else than is wanted."""
+    kind = str(about.get("kind", "correction"))
+    if kind != wanted:
+        raise BadDataError(
+            f"{shown(name)} holds {HOLDS.get(kind, 'something unknown')}, and this needs {HOLDS[wanted]}",
+            "`mmr normalize apply` takes every kind; `mmr fit --help` lists what learns which.",
+        )
 
 
 def unpack(file: str | BinaryIO, size: int) -> Arrays:

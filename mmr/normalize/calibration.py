@@ -195,19 +195,20 @@ def read_calibration(path: str) -> Calibration:
     """Read a file of `write_calibration`; raises `MissingInputError` and `BadDataError` as `read_state`."""
     archive.there(path)
     with archive.reading(path):
-        return _read(archive.unpack(path, Path(path).stat().st_size))
+        return _read(archive.unpack(path, Path(path).stat().st_size), path)
 
 
 def held_calibration(file: BinaryIO, size: int, name: str) -> Calibration:
     """Read one from an open file of `size` bytes; `name` is for messages."""
     with archive.reading(name):
-        return _read(archive.unpack(file, size))
+        return _read(archive.unpack(file, size), name)
 
 
-def _read(arrays: archive.Arrays) -> Calibration:
+def _read(arrays: archive.Arrays, name: str) -> Calibration:
     about = archive.value_of(arrays, archive.ABOUT, dict)
-    if about.get("kind") != KIND or about.get("format") != FORMAT:
-        raise Damaged("it holds no calibration")
+    archive.of_kind(about, KIND, name)
+    if about.get("format") != FORMAT:
+        raise Damaged("it is of another format")
     row = calibration_row(str(about["method"]))
     model, dim, steps = about["model"], about["dim"], about["steps"]
     learned = {name.removeprefix(LEARNED): values for name, values in arrays.items()

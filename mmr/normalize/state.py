@@ -108,14 +108,13 @@ def read_state(path: str) -> State:
     with archive.reading(path):
         arrays = archive.unpack(path, Path(path).stat().st_size)
         about = archive.value_of(arrays, archive.ABOUT, dict)
+        archive.of_kind(about, "correction", path)
         if about.get("format") != FORMAT:
             raise Damaged(f"it is of format {shown(str(about.get('format')))}, and this mmr reads {FORMAT}")
         return _state(about, arrays)
 
 
 def _state(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> State:
-    if "kind" in about:
-        raise Damaged(f"it holds {shown(str(about['kind']))}, and this needs a correction of scores")
     row, _ = method(str(about["method"]))
     params = {str(name): float(value) for name, value in about["params"].items()}
     dim, model, ids = about["dim"], about["model"], archive.value_of(arrays, IDS, list)

@@ -98,8 +98,9 @@ def read_change(path: str) -> Change:
     with archive.reading(path):
         arrays = archive.unpack(path, Path(path).stat().st_size)
         about = archive.value_of(arrays, archive.ABOUT, dict)
-        if about.get("kind") != KIND or about.get("format") != FORMAT:
-            raise Damaged("it holds no change of vectors")
+        archive.of_kind(about, KIND, path)
+        if about.get("format") != FORMAT:
+            raise Damaged("it is of another format")
         return _read(about, arrays)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmr.errors import BadDataError, BadItem, MissingInputError, UsageError, raise_item
+from mmr.normalize.archive import kind_of
 from mmr.normalize.calibration import (
     Calibrated,
     fit_calibration,
@@ -158,7 +159,7 @@ def changed(tmp_path, about=None, **arrays):
 @pytest.mark.parametrize(
     ("about", "arrays"),
     [
-        ({"kind": "vectors"}, {}), ({"format": 2}, {}), ({"method": "evil"}, {}), ({"dim": 5}, {}),
+        ({"format": 2}, {}), ({"method": "evil"}, {}), ({"dim": 5}, {}),
         ({"method": "query", "dim": 6}, {}), ({"model": 3}, {}), ({"steps": [1]}, {}), ({"steps": None}, {}),
         ({}, {"sigmoid": np.array([3.0, 1.0])}), ({}, {"sigmoid": np.array([np.nan, 1.0])}),
         ({}, {"sigmoid": np.array([1.0])}), ({}, {"sigmoid": np.array([b"x"])}),
@@ -170,6 +171,27 @@ def changed(tmp_path, about=None, **arrays):
 def test_a_file_that_makes_no_sense_is_said(about, arrays, tmp_path):
     with pytest.raises(BadDataError, match="is no file that `mmr fit` wrote"):
         read_calibration(changed(tmp_path, about, **arrays))
+
+
+@pytest.mark.parametrize("kind", ["vectors", "evil", None])
+def test_a_file_of_another_kind_is_said(kind, tmp_path):
+    with pytest.raises(BadDataError, match="this needs a calibration"):
+        read_calibration(changed(tmp_path, {"kind": kind}))
+
+
+def test_the_kind_of_a_file_is_read_without_trust(tmp_path):
+    assert kind_of(changed(tmp_path)) == "calibration"
+    with pytest.raises(BadDataError, match="holds evil"):
+        kind_of(changed(tmp_path, {"kind": "evil"}))
+    for junk in (b"", b"PK", b"\x93NUMPY"):
+        (tmp_path / "junk.npz").write_bytes(junk)
+        with pytest.raises(BadDataError, match="wrote: it is no npz"):
+            kind_of(str(tmp_path / "junk.npz"))
+    np.savez_compressed(tmp_path / "packed.npz", about=np.zeros(9, np.uint8))
+    with pytest.raises(BadDataError, match="compressed"):
+        kind_of(str(tmp_path / "packed.npz"))
+    with pytest.raises(MissingInputError):
+        kind_of(str(tmp_path / "absent.npz"))
 
 
 def test_a_file_that_is_not_there(tmp_path):
