@@ -125,12 +125,13 @@ def test_exported_vectors_one_dimension_longer_rank_alike_in_a_plain_index(tmp_p
             assert all(hit in near for hit, score in mine if score > mine[-1][1] + 1e-4)
 
 
+OTHERS = ["flat", "flat:dtype=float16", "flat:dtype=int8", "hnsw:least=4", "rebuild"]
 ITEM = st.tuples(st.integers(0, 30), st.integers(0, 40))
 STEP = st.one_of(
     st.tuples(st.just("upsert"), st.lists(ITEM, min_size=1, max_size=12)),
     st.tuples(st.just("delete"), st.lists(st.integers(0, 30), max_size=15)),
     st.tuples(st.just("compact"), st.none()),
-    st.tuples(st.just("kind"), st.sampled_from(["flat", "flat:dtype=float16", "hnsw:least=4", "rebuild"])),
+    st.tuples(st.just("kind"), st.sampled_from(OTHERS)),
     st.tuples(st.just("correct"), st.sampled_from(["nnn", "zscore", "dualis", "is", "gc", "nicdm", None])),
 )  # fmt: skip
 POOL = unit(11, 41, DIM, dtype=np.float32)
@@ -160,6 +161,18 @@ def played(path, step, value):
 @settings(max_examples=40, deadline=None)
 @given(history=st.lists(STEP, min_size=1, max_size=9))
 def test_any_history_ranks_as_if_corrected_from_scratch(history, tmp_path_factory):
+    ranks_as_if_from_scratch(history, tmp_path_factory)
+
+
+@pytest.mark.soak
+@settings(max_examples=500, deadline=None)
+@given(history=st.lists(STEP, min_size=1, max_size=20))
+def test_many_histories(history, tmp_path_factory):
+    ranks_as_if_from_scratch(history, tmp_path_factory)
+
+
+def ranks_as_if_from_scratch(history, tmp_path_factory):
+    """Play a history, and correct an index of what is left of it anew."""
     folder = tmp_path_factory.mktemp("history")
     path, fresh, now = folder / "x.mmr", folder / "fresh.mmr", "nnn"
     upsert(path, records(POOL[:20]), reject=fail)
