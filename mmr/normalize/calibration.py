@@ -167,8 +167,18 @@ def is_calibration(step: str) -> bool:
 
 
 def steps_of(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """The lines of `via` that changed the scores of its hits."""
-    return tuple(step for step in record.get("via", ()) if step.split()[:1] in (["normalize"], ["rerank"]))
+    """What changed the scores of its hits: lines of `via`, without what they say of this query alone."""
+    return tuple(filter(None, map(_scored_by, record.get("via", ()))))
+
+
+def _scored_by(step: str) -> str:
+    """What a line of `via` says of how scores are made; "" where it says nothing of that."""
+    words = step.split()
+    if words[:1] == ["rerank"]:
+        return " ".join(word for place, word in enumerate(words) if place < 2 or "=" in word)
+    if words[:1] == ["query"] and "recipe" in words:
+        return " ".join(words[words.index("recipe") :])
+    return step if words[:1] == ["normalize"] else ""
 
 
 def _said(steps: tuple[str, ...]) -> str:

@@ -17,6 +17,7 @@ from mmr.normalize.calibration import (
     fit_calibration,
     held_calibration,
     read_calibration,
+    steps_of,
     write_calibration,
 )
 from mmr.normalize.chances import LEAST
@@ -225,6 +226,20 @@ def test_a_calibration_of_corrected_scores_is_for_corrected_scores(tmp_path):
     assert run(calibration, [query(0, via=via)])
     with pytest.raises(BadDataError, match="other steps"):
         run(calibration, [query(0)])
+
+
+def test_what_a_step_says_of_one_query_alone_does_not_count():
+    def steps(*via):
+        return steps_of({"via": list(via)})
+
+    assert steps("embed builtin", "query pics.mmr k=10", "query pics.mmr k=50") == ()
+    assert steps("query p.mmr k=9", "rerank cut p=0.5 kept 3 of 9") == ("rerank cut p=0.5",)
+    assert steps("rerank cut p=0.5 kept 3 of 9") == steps("rerank cut p=0.5 kept 4 of 9")
+    assert steps("rerank cut p=0.5") != steps("rerank cut p=0.6") != steps("rerank prf p=0.6")
+    assert (
+        steps("query p.mmr k=9 recipe product") == ("recipe product",) == steps("query q k=1 recipe product")
+    )
+    assert steps(STEP) == (STEP,)
 
 
 def test_bad_records_are_left_out(calibration):
