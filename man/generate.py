@@ -15,6 +15,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import compositions  # noqa: E402
 import figures  # noqa: E402
 import learned  # noqa: E402
 import roff  # noqa: E402
@@ -181,6 +182,24 @@ def results() -> str:
     return "\n".join(out)
 
 
+def chosen_from() -> str:
+    """What kinds take at a recall of .99, as written by tests/benchmarks/test_plan.py."""
+    lines = (HERE / "plans.jsonl").read_text(encoding="utf-8").splitlines()
+    out: list[str] = []
+    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
+        held = sorted(rows, key=lambda row: (row["recall"] < 0.99, row["ms"]))
+        exact = min(row["exact_ms"] for row in held)
+        out.append(
+            f"{name}; the exact search takes {exact:.3g} ms a query:\n\n"
+            f"    {'kind':<18}{'setting':<20}recall  ms a query  bytes  built in\n"
+        )
+        for row in held:
+            out.append(f"    {row['kind']:<18}{row['setting']:<20}{row['recall']:.4f}  {row['ms']:<10.3f}  "
+                       f"{row['bytes']:<5.0f}  {row['built']:.1f} s\n")  # fmt: skip
+        out.append("\n")
+    return "".join(out)
+
+
 def corrected() -> str:
     """What the corrections did to real vectors, as written by tests/benchmarks/test_corrections.py."""
     lines = (HERE / "corrections.jsonl").read_text(encoding="utf-8").splitlines()
@@ -278,7 +297,10 @@ def read_prose(title: str, section: int) -> dict[str, str]:
               "{kind_figures}": figures.kinds(), "{code_figures}": figures.codes(),
               "{corrections}": corrections(), "{scales}": scales(), "{reranks}": reranks(),
               "{reranked}": reranked(),
-              "{corrected}": corrected(), "{words}": words(), "{presets}": presets()}  # fmt: skip
+              "{chosen_from}": chosen_from(),
+              "{corrected}": corrected(), "{words}": words(),
+              "{presets}": presets(),
+              "{stress}": compositions.stress(), "{edits}": compositions.edits()}  # fmt: skip
     for name, value in {**values, **learned.values(sentence)}.items():
         text = text.replace(name, value)
     return roff.sections(text)
