@@ -54,7 +54,8 @@ class Binary(Coded):
     def holds(self, dim: int, rows: int, params: Params) -> int:
         """Bytes of memory that training and building take at most; codes are written block by block."""
         bits = int(params["bits"]) or dim
-        return SAMPLES * 4 * max(dim, bits) * (self.takes(rows, params) + ADD_ROWS)
+        halves = 2 if params["code"] == "itq" else 1  # it is learnt in float64
+        return halves * SAMPLES * 4 * max(dim, bits) * (self.takes(rows, params) + ADD_ROWS)
 
     def train(
         self, vectors: NDArray[np.float32], queries: NDArray[np.float32] | None, rows: int, params: Params,
