@@ -41,7 +41,8 @@ def peers(dim: int, lists: int) -> tuple[Peer, ...]:
         Peer("bebr:refine=5", f"RR{dim},RaBitQ2,Refine(Flat)", 5),
         Peer("svd:refine=10", f"PCA{quarter},SQ8,Refine(Flat)", 10),
         Peer(f"ivfflat:lists={lists},probe={probe // 2}", f"IVF{lists},Flat", 0, probe // 2),
-        Peer(f"ivfpq:lists={lists},probe={probe},refine=4", f"IVF{lists},PQ{half}x4fsr,Refine(Flat)", 4, probe),
+        Peer(f"ivfpq:lists={lists},probe={probe},refine=4",
+             f"IVF{lists},PQ{half}x4fsr,Refine(Flat)", 4, probe),
         Peer(f"ivfpq:lists={lists},probe={probe},opq=yes,refine=4",
              f"OPQ{half},IVF{lists},PQ{half}x4fsr,Refine(Flat)", 4, probe),
     )  # fmt: skip
