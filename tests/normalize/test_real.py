@@ -11,8 +11,13 @@ from functools import cache
 import numpy as np
 import pytest
 
+from mmr.errors import raise_item
 from mmr.evaluate.hubness import hubness
+from mmr.normalize.apply import Correction
+from mmr.normalize.bank import Bank, digest
+from mmr.normalize.fit import Gallery, fit
 from mmr.normalize.table import method
+from mmr.stream.records import Record
 from tests.conftest import SHARED
 from tests.normalize import naive
 from tests.normalize.made import Fit
@@ -138,13 +143,13 @@ def test_plain_cosines_give_what_the_notes_give():
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_settings_a_to_f_come_out_within_their_spread(name):
-    method, *given = name.split()
+    used, *given = name.split()
     params = {key: float(value) for key, _, value in (text.partition("=") for text in given)}
     gains = np.zeros((SEEDS, len(BEFORE)))
     for seed in range(SEEDS):
         for column, (asked, gallery, bank, truth, items) in enumerate(settings(seed)):
-            fit = Fit(method, gallery, bank, items if method == "dualis" else None, **params)
-            gains[seed, column] = found_first(fit(asked), truth) - before()[seed, column, 0]
+            fitted = Fit(used, gallery, bank, items if used == "dualis" else None, **params)
+            gains[seed, column] = found_first(fitted(asked), truth) - before()[seed, column, 0]
     mean, spread = gains.mean(axis=0), np.maximum(gains.std(axis=0, ddof=1), LEAST)
     away = np.abs(mean - MEASURED[name]) / spread
     assert (away < SPREAD).all(), (mean.round(2).tolist(), away.round(2).tolist())
@@ -158,12 +163,40 @@ def test_nnn_lowers_skewness_and_brings_items_back():
         assert left <= antihubs
 
 
+CERTAIN = {  # alpha, neighbours -> share of queries whose first ten are certain, with 50, 100 and 200 hits
+    (0.5, 16): (0.14, 0.66, 0.98), (0.25, 8): (0.84, 1.00, 1.00), (0.75, 128): (0.02, 0.25, 0.87),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("alpha", "neighbours"), CERTAIN)
+def test_as_many_queries_are_certain_as_the_notes_say(alpha, neighbours):
+    folder = "flickr8k_clip_vitb32_pairs"
+    pictures, words = unit(f"{folder}/images.npy"), unit(f"{folder}/texts.npy")
+    gallery = np.vstack([pictures, unit("flickr8k_clip_vitb32_images986/images.npy")])
+    mixed = np.random.default_rng(0).permutation(500)
+    asked, rows = words[mixed[:250]], words[mixed[250:]]
+    bank = Bank(rows, np.zeros(250, np.uint64), None, "text", "bank", digest(rows))
+    ids = [f"{i:04}" for i in range(len(gallery))]
+    state = fit("nnn", {"alpha": alpha, "neighbours": neighbours},
+                Gallery(ids, lambda: [gallery], 512, None, "g"), bank)  # fmt: skip
+    scores = asked @ gallery.T
+    order = np.argsort(-scores, axis=1)
+    for hits, share in zip((50, 100, 200), CERTAIN[alpha, neighbours], strict=True):
+        correction = Correction(state, k=10)
+        records = [
+            Record({"id": f"q{i}", "hits": [{"id": ids[j], "score": float(one[j])} for j in best[:hits]]})
+            for i, (one, best) in enumerate(zip(scores, order, strict=True))
+        ]
+        assert len(list(correction.of(records, raise_item))) == 250
+        assert abs(correction.certain / 250 - share) < 0.1
+
+
 @pytest.mark.parametrize("name", naive.ALL)
 def test_formulas_hold_on_real_vectors(name):
     asked, gallery, bank, _, items = (x[:40].astype(np.float64) for x in settings(0)[2])
     row, _ = method(name)
     others = [items] if row.banks == 2 else []
-    fit = Fit(name, gallery, bank, *others)
+    fitted = Fit(name, gallery, bank, *others)
     with_items = [bank @ items.T if name == "dbsn" else items @ gallery.T] if others else []
-    expected = [naive.ALL[name](gallery @ q, bank @ gallery.T, fit.params, *with_items) for q in asked]
-    assert np.abs(fit(asked) - expected).max() < 1e-10 * max(1, np.abs(expected).max())
+    expected = [naive.ALL[name](gallery @ q, bank @ gallery.T, fitted.params, *with_items) for q in asked]
+    assert np.abs(fitted(asked) - expected).max() < 1e-10 * max(1, np.abs(expected).max())
