@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def command(
       mmr rerank fuse dense.jsonl lexical.trec --method rrf
       mmr rerank fuse dense.jsonl lexical.trec --method convex --weights .7,.3
     """
-    from mmr.rerank.fuse import bytes_held, fuse
+    from mmr.rerank.fuse import fuse
     from mmr.rerank.fuse_write import records, run_lines
     from mmr.rerank.fusion import WAYS
     from mmr.rerank.runs import read_run
@@ -75,10 +76,10 @@ def command(
             for lines in run_lines(found, top):
                 file.write(lines)
     else:
-        step = _step(method, scale, missing, params, depth, len(runs))
+        step = _step(method, scale, missing, params, depth, [run.source for run in runs])
         write_hits(records(runs, found, step, top, explain), format_, output, "list")
     if not on_terminal(output):
-        _say_held(runs, found, bytes_held(runs, found), report)
+        _say_held(runs, found, report)
 
 
 def _weights(method: str, text: str | None, runs: int) -> Any:
@@ -112,20 +113,27 @@ def _scale(method: str, norm: str | None, missing: str) -> str | None:
 
 
 def _step(
-    method: str, scale: str | None, missing: str, params: dict[str, Any], depth: int | None, runs: int
+    method: str,
+    scale: str | None,
+    missing: str,
+    params: dict[str, Any],
+    depth: int | None,
+    names: Sequence[str],
 ) -> str:
-    """The line of `via`."""
+    """The line of `via`, the same whatever the order of the files."""
     from mmr.rerank.fusion import WAYS
 
     way = WAYS[method]
     words = [f"depth={depth}"] if depth else []
     words += [f"norm={scale or 'none'}", f"missing={missing}"] if way.scores else []
+    if "k" in way.params:
+        words.append(f"constant={params['k']:g}")
+    if "phi" in way.params:
+        words.append(f"phi={params['phi']:g}")
     if "weights" in way.params:
-        words.append("weights=" + ",".join(f"{weight:g}" for weight in sorted(params["weights"])))
-    words += [
-        f"{ {'k': 'constant'}.get(name, name) }={params[name]:g}" for name in way.params if name != "weights"
-    ]
-    return " ".join(["rerank fuse", method, *words, f"of {runs} run{'s' * (runs > 1)}"])
+        pairs = sorted(zip(names, params["weights"].tolist(), strict=True))
+        words.append("weights=" + ",".join(f"{name}:{weight:g}" for name, weight in pairs))
+    return " ".join(["rerank fuse", method, *words, f"of {len(names)} run{'s' * (len(names) > 1)}"])
 
 
 def _say_uneven(runs: Sequence[Run], report: Report) -> None:
@@ -139,11 +147,14 @@ def _say_uneven(runs: Sequence[Run], report: Report) -> None:
         )
 
 
-def _say_held(runs: Sequence[Run], found: Fused, held: int, report: Report) -> None:
-    """Say what was fused and held."""
+def _say_held(runs: Sequence[Run], found: Fused, report: Report) -> None:
+    """Say what was fused, and what it took to hold it."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    held = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     alone = len(found.queries) - len(set.intersection(*(set(run.queries) for run in runs)))
     missing = f"; {alone:,} of them not in every run" if alone else ""
-    memory = f"{max(1, round(held / 1e6)):,} MB held"
     what = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-    report.note(f"{what}, {len(found.queries):,} queries{missing}, {sum(map(len, runs)):,} hits, "
-                f"about {memory}.")  # fmt: skip
+    report.note(f"{what}, {len(found.queries):,} queries{missing}, {sum(map(len, runs)):,} hits; "
+                f"{held / 1e6:,.0f} MB of memory at most.")  # fmt: skip

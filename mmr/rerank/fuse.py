@@ -203,9 +203,3 @@ def _items(runs: Sequence[Run], owner: Ints, hit: Ints) -> Spans:
     whole = joined([run.items for run in runs])
     shift = np.cumsum([0, *(len(run.items) for run in runs)])[:-1]
     return whole.take(shift[owner] + hit)
-
-
-def bytes_held(runs: Sequence[Run], found: Fused) -> int:
-    """About how much memory the join holds at most, without the records of JSONL."""
-    text = sum(len(run.items.buffer) for run in runs)
-    return 2 * text + 15 * 8 * sum(map(len, runs)) + 6 * found.rank.nbytes
