@@ -9,7 +9,7 @@ complete -c mmr -n __fish_use_subcommand -f -a query -d 'Queries in, the same wi
 complete -c mmr -n __fish_use_subcommand -f -a compose -d 'Pictures, words and vectors in, one query each out'
 complete -c mmr -n __fish_use_subcommand -f -a rerank -d 'Hits in, hits out: refined, fused, cut, made diverse'
 complete -c mmr -n __fish_use_subcommand -f -a normalize -d 'Hits or vectors in, the same kind out, corrected'
-complete -c mmr -n __fish_use_subcommand -f -a fit -d 'An index and a bank of queries in, what normalize applies out'
+complete -c mmr -n __fish_use_subcommand -f -a fit -d 'Vectors, hits and judgements in, what normalize applies out'
 complete -c mmr -n __fish_use_subcommand -f -a eval -d 'Rankings and judgements in, measures out, with their doubt'
 complete -c mmr -n __fish_use_subcommand -f -a show -d 'Hits or items in, a table or an HTML page out'
 
@@ -297,7 +297,7 @@ complete -c mmr -n '__fish_seen_subcommand_from rerank' -l device -x -d 'Where t
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l precision -x -a 'auto fp32 bf16 fp16' -d 'Arithmetic of torch models; auto is bf16 where the processor has it'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l threads -x -d 'Threads for arithmetic'
 
-complete -c mmr -n '__fish_seen_subcommand_from normalize; and not __fish_seen_subcommand_from apply export l2 minmax max sum z cosine rank isr borda dual-softmax batch-sinkhorn' -f -a apply -d 'what `mmr fit` learned, on hits'
+complete -c mmr -n '__fish_seen_subcommand_from normalize; and not __fish_seen_subcommand_from apply export l2 minmax max sum z cosine rank isr borda dual-softmax batch-sinkhorn' -f -a apply -d 'what `mmr fit` learned, on hits or vectors'
 complete -c mmr -n '__fish_seen_subcommand_from normalize; and not __fish_seen_subcommand_from apply export l2 minmax max sum z cosine rank isr borda dual-softmax batch-sinkhorn' -f -a export -d 'a correction as vectors with one more dimension, for other indexes'
 complete -c mmr -n '__fish_seen_subcommand_from normalize; and not __fish_seen_subcommand_from apply export l2 minmax max sum z cosine rank isr borda dual-softmax batch-sinkhorn' -f -a l2 -d 'vectors at length 1'
 complete -c mmr -n '__fish_seen_subcommand_from normalize; and not __fish_seen_subcommand_from apply export l2 minmax max sum z cosine rank isr borda dual-softmax batch-sinkhorn' -f -a minmax -d 'scores from 0, the lowest, to 1, the highest'

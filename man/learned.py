@@ -13,10 +13,10 @@ Sentence = Callable[[str], str]
 
 
 def values(sentence: Sentence) -> dict[str, str]:
-    """The texts that stand for {changes}, {calibrations}, {together}, {changed} and {calibrated}."""
+    """The texts that stand in the places of the tables and figures of this file."""
     return {"{changes}": changes(sentence), "{calibrations}": calibrations(sentence),
             "{together}": together(sentence), "{changed}": changed(sentence),
-            "{calibrated}": calibrated(sentence)}  # fmt: skip
+            "{calibrated}": calibrated(sentence), "{mapped}": mapped(sentence)}  # fmt: skip
 
 
 def changes(sentence: Sentence) -> str:
@@ -72,6 +72,18 @@ def changed(sentence: Sentence) -> str:
                 f"    {row['method']:<29} {row['after']:.1f}   {span:<15} {row['skew_after']:<9.2f} "
                 f"{row['antihubs_after']:.1%}\n"
             )
+        out.append("\n")
+    return "".join(out)
+
+
+def mapped(sentence: Sentence) -> str:
+    """How a new model's queries do before an old index, as written by tests/benchmarks/test_changes.py."""
+    out: list[str] = []
+    for name, group in groupby(_rows("maps.jsonl"), lambda row: row["set"]):
+        out.append(f"{sentence(name)}\n\n    {'queries':<38} R@1    against the old model's\n")
+        for row in group:
+            span = f"{row['low']:+.1f} to {row['high']:+.1f}" if row["way"] != "old model" else ""
+            out.append(f"    {row['way']:<38} {row['after']:.1f}   {span}".rstrip() + "\n")
         out.append("\n")
     return "".join(out)
 

@@ -88,7 +88,7 @@ _METHODS = [*((row.name, row.summary) for row in METHODS), *change.METHODS, ("ca
 
 @click.group("fit", cls=Methods, methods=_METHODS, made=_made)
 def command() -> None:
-    """Learn from a bank of queries which items of an index come up too often.
+    """Learn which items of an index come up too often, a change of vectors, or what a score means.
 
     The file that it writes is applied by `mmr normalize apply`.
 
@@ -96,6 +96,8 @@ def command() -> None:
     Examples:
       mmr fit nnn --index pics.mmr --bank bank.npy -o hubs.npz
       mmr fit csls --index pics.mmr --bank bank.npy --neighbours 2 -o hubs.npz
+      mmr fit calibrate --qrels dev.tsv hits.jsonl -o cal.npz
+      mmr fit map --source new.npy --target old.npy -o up.npz
     """
 
 

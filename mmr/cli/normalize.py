@@ -17,7 +17,7 @@ from mmr.normalize.table import SCALES, ScaleRow
 if TYPE_CHECKING:
     from mmr.stream.records import Record
 
-APPLY = ("apply", "what `mmr fit` learned, on hits")
+APPLY = ("apply", "what `mmr fit` learned, on hits or vectors")
 EXPORT = ("export", export.SUMMARY)
 L2 = ("l2", "vectors at length 1")
 
@@ -42,7 +42,7 @@ _METHODS = [APPLY, EXPORT, L2, *((row.name, row.summary) for row in SCALES), *to
 
 @click.group("normalize", cls=Methods, made=_made, methods=_METHODS)
 def command() -> None:
-    """Correct hits for hubs, put scores on another scale, or bring vectors to length 1.
+    """Correct hits for hubs, turn scores into chances or put them on another scale, change vectors.
 
     \b
     Examples:
@@ -54,14 +54,16 @@ def command() -> None:
 
 @click.command(
     "apply",
-    help="""Apply a file of `mmr fit` to queries with hits.
+    help="""Apply a file of `mmr fit`: a correction or a calibration to hits, a change to vectors.
 
-    Ask `mmr query` for more hits than you keep: an item that is not among them cannot come up. It says for
-    which share of the queries the first hits are certain.
+    With a correction ask `mmr query` for more hits than you keep: an item that is not among them cannot
+    come up. It says for which share of the queries the first hits are certain.
 
     \b
     Examples:
       mmr query pics.mmr --from queries.jsonl -k 100 | mmr normalize apply hubs.npz -k 10 --alpha .25
+      mmr query pics.mmr --from queries.jsonl | mmr normalize apply cal.npz --min-prob .1
+      mmr index pics.mmr --dump | mmr normalize apply centre.npz | mmr index centred.mmr
     """,
 )
 @click.argument("state", metavar="STATE")

@@ -20,7 +20,7 @@ COMMANDS = (
     Row("compose", "mmr.cli.compose:command", "Pictures, words and vectors in, one query each out."),
     Row("rerank", "mmr.cli.rerank:command", "Hits in, hits out: refined, fused, cut, made diverse."),
     Row("normalize", "mmr.cli.normalize:command", "Hits or vectors in, the same kind out, corrected."),
-    Row("fit", "mmr.cli.fit:command", "An index and a bank of queries in, what normalize applies out."),
+    Row("fit", "mmr.cli.fit:command", "Vectors, hits and judgements in, what normalize applies out."),
     Row("eval", "mmr.cli.eval:command", "Rankings and judgements in, measures out, with their doubt."),
     Row("show", "mmr.cli.show:command", "Hits or items in, a table or an HTML page out."),
 )
