@@ -121,7 +121,7 @@ def command(
         _rebuild(index, kind if converted is None else converted, tune_with, model, wait, asked, report)
     elif verb == "tune":
         queries, model = _queries(index, tune_with, model, report)
-        tune.tune(index, recall, queries, model, wait, format_, report)
+        tune.tune(index, recall, queries if tune_with else None, model, wait, format_, report)
     elif fitted is not None:
         corrections.correct(index, fitted, wait, report)
     elif verb == "no-correct":
@@ -135,7 +135,7 @@ def command(
     elif tower is not None:
         towers.export(index, tower, wait, report)
     elif verb == "delete":
-        _delete(index, options.reads_stdin(files, "FILE"), wait, dry_run, report)
+        _delete(index, options.reads_stdin(files, "FILE"), wait, dry_run, asked, report)
     else:
         sources = options.reads_stdin(files, "FILE")
         share = MAX_DELETE if max_delete is None else max_delete
@@ -214,11 +214,13 @@ def _known(index: str) -> str | None:
     return None
 
 
-def _delete(index: str, sources: tuple[str, ...], wait: float, dry_run: bool, report: Report) -> None:
+def _delete(
+    index: str, sources: tuple[str, ...], wait: float, dry_run: bool, asked: Asked, report: Report
+) -> None:
     from mmr.index import delete
     from mmr.index.names import read_ids
 
-    counts = delete(index, read_ids(sources, reject=report), wait=wait, dry_run=dry_run)
+    counts = delete(index, read_ids(sources, reject=report), wait=wait, dry_run=dry_run, asked=asked)
     if counts.unknown:
         report.note(f"{counts.unknown:,} of the ids named are not in {shown(index)}.")
     _close(counts, dry_run, report)

@@ -55,7 +55,7 @@ def knobs(index: Index, recall: float | None, exact: bool, refine: int | None) -
 
 
 def tune(
-    index: str, recall: float | None, queries: Iterable[Record], model: str | None, wait: float,
+    index: str, recall: float | None, queries: Iterable[Record] | None, model: str | None, wait: float,
     format_: str | None, report: Report,
 ) -> None:  # fmt: skip
     """Tune an index and print what was measured."""

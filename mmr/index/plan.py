@@ -168,6 +168,14 @@ def _keep(connection: sqlite3.Connection, value: dict[str, Any]) -> None:
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('auto', ?)", (json.dumps(value),))
 
 
+def aim(connection: sqlite3.Connection, recall: float) -> None:
+    """Note the recall that what auto chooses from now on is tuned to, where it chooses."""
+    auto = stored(connection)
+    if auto is not None:
+        with change(connection):
+            _keep(connection, {**auto, "recall": recall})
+
+
 def decided(changer: Changer, rows: int) -> Meta | None:
     """What the index shall become where auto chooses its kind and finds another; None where it stays.
 

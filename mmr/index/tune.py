@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from mmr.errors import Reject, UsageError, raise_item, shown
+from mmr.errors import BadDataError, Reject, UsageError, raise_item, shown
+from mmr.index import plan
 from mmr.index.catalogue import Meta, translated
 from mmr.index.check import writer
 from mmr.index.memory import bytes_a_vector
@@ -35,16 +36,17 @@ class Tuned(NamedTuple):
 
 
 def tune(
-    path: str | os.PathLike[str], wanted: float, *, queries: Iterable[Record] = (), wait: float = 0.0,
+    path: str | os.PathLike[str], wanted: float, *, queries: Iterable[Record] | None = None, wait: float = 0.0,
     reject: Reject = raise_item, model: str | None = None,
 ) -> Tuned:  # fmt: skip
     """Walk what a search of the index can be told; the fastest that finds `wanted` of the hits is kept.
 
-    queries  that stand for those to come: they are kept; without any, and without earlier ones, rows that
+    queries  that stand for those to come: they are kept; without them, and without earlier ones, rows that
              training did not use ask for their neighbours
     model    what queries without a model are of
 
-    Raises `UsageError` for an index that is searched exactly, `MissingInputError` where there is none,
+    Raises `UsageError` for an index that is searched exactly, `BadDataError` where no query can be used,
+    `MissingInputError` where there is no index,
     `BusyError` when another writer holds the lock.
     """
     with writer(path, wait) as changer, translated(changer.path):
@@ -59,8 +61,12 @@ def tune(
                 )
             if changer.meta.count <= K:
                 raise UsageError(f"{shown(str(path))} has no more than {K} items: every search finds all.")
-        keep_queries(changer, queries, reject=reject, model=model)
+        if queries is not None and not keep_queries(changer, queries, reject=reject, model=model):
+            raise BadDataError(
+                "none of the queries can be used.", "Give some with vectors of the index's model."
+            )
         measure(changer, wanted)
+        plan.aim(changer.connection, wanted)
         with Index(changer.path) as index:
             found: dict[str, Any] = index.noted("recall") or {}
             table = sorted((Setting(*row) for row in found["table"]), key=lambda one: one.seconds)

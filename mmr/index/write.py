@@ -77,15 +77,17 @@ def upsert(
 
 
 def delete(
-    path: str | os.PathLike[str], ids: Iterable[str], *, wait: float = 0.0, dry_run: bool = False
-) -> Counts:
+    path: str | os.PathLike[str], ids: Iterable[str], *, wait: float = 0.0, dry_run: bool = False,
+    asked: Asked | None = None,
+) -> Counts:  # fmt: skip
     """Delete items by id; ids that the index lacks are counted as `unknown`.
 
+    asked  who is told of plans, where auto chooses the kind
     Raises `MissingInputError` where there is no index.
     """
     folder = Path(path)
     catalogue.open_reader(folder).close()
-    with Changer(folder, wait=wait, dry_run=dry_run) as changer:
+    with Changer(folder, wait=wait, dry_run=dry_run, asked=asked) as changer:
         chunk: list[str] = []
         for name in ids:
             chunk.append(name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmr.errors import UsageError
+from mmr.errors import BadDataError, UsageError
 from mmr.index import open_index, settings, upsert
 from mmr.index.check import rebuild
 from mmr.index.plan import Asked
@@ -17,6 +18,7 @@ from mmr.index.search import Wanted, search
 from mmr.index.settings import Setting, Truth, choose, chosen_for, front, walk
 from mmr.index.table import KINDS, knobs
 from mmr.index.tune import tune
+from mmr.stream.records import Record
 from tests.index.made import fail
 from tests.index.test_kinds import clustered, queries, recall, records
 
@@ -139,6 +141,13 @@ def test_the_fastest_is_kept_and_a_later_search_uses_it(made):
     upsert(made, records(clustered(2, 10)), reject=fail, kind=again)
     with pytest.raises(UsageError, match="is of the kind"):
         upsert(made, records(clustered(2, 10)), reject=fail, kind=again.replace("lists=16", "lists=8"))
+
+
+def test_queries_that_cannot_be_used_are_no_queries(made):
+    bad = []
+    with pytest.raises(BadDataError, match="none of the queries can be used"):
+        tune(made, 0.9, queries=[Record({"id": "q", "vector": np.ones(5, np.float32)})], reject=bad.append)
+    assert len(bad) == 1
 
 
 def test_a_recall_that_the_kind_does_not_reach_is_refused(tmp_path):
