@@ -36,8 +36,8 @@ class Tuned(NamedTuple):
 
 
 def tune(
-    path: str | os.PathLike[str], wanted: float, *, queries: Iterable[Record] | None = None, wait: float = 0.0,
-    reject: Reject = raise_item, model: str | None = None,
+    path: str | os.PathLike[str], wanted: float, *, queries: Iterable[Record] | None = None,
+    wait: float = 0.0, reject: Reject = raise_item, model: str | None = None,
 ) -> Tuned:  # fmt: skip
     """Walk what a search of the index can be told; the fastest that finds `wanted` of the hits is kept.
 

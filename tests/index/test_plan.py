@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -225,7 +226,8 @@ def test_the_memory_that_was_named_is_remembered_until_another_is(tmp_path, smal
     upsert(path, records(clustered(3, 5), 900), reject=fail, kind="auto", asked=Asked(1 << 30, 0.9))
     assert kind_of(path)[1]["recall"] == 0.9
     rebuild(path, kind="auto", asked=Asked(2 << 30))
-    plan.aim(sqlite3.connect(path / "catalogue.sqlite", isolation_level=None), 0.7)
+    with closing(sqlite3.connect(path / "catalogue.sqlite", isolation_level=None)) as connection:
+        plan.aim(connection, 0.7)
     assert kind_of(path)[1]["recall"] == 0.7
     rebuild(path, kind="auto", asked=Asked(2 << 30))
     assert (kind_of(path)[1]["memory"], kind_of(path)[1]["recall"]) == (2 << 30, None)
