@@ -95,6 +95,7 @@ def oti(report: Report, **how: Any) -> None:
         records = Binder(encoders, lambda _have, _lists: ("v",), batch=how["batch"]).of(queries, report)
         inverter = Inverter(injects, learn, batch=how["batch"], keep=how["keep_bindings"])
         _write(inverter.of(records, report), how)
+        encoders.keep_tower()
 
 
 @click.command(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmr.cli import options, towers
+from mmr.cli.models import say_cut
 from mmr.cli.report import Report
 from mmr.errors import MissingInputError, UsageError, shown
 
@@ -235,6 +236,7 @@ class _Model:
 
     def keep_tower(self) -> None:
         """Leave the text tower of the model that was loaded, so that queries need no torch."""
+        say_cut(self._own, self._report)
         if self._own is not None:
             towers.keep(self._own, self._report)
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from mmr.cli import towers
+from mmr.cli.models import say_cut
 from mmr.errors import UsageError, shown
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class Encoders:
         return encoder
 
     def keep_tower(self) -> None:
-        """Leave the text tower of a model that had to be loaded for words."""
+        """Leave the text tower of a model that had to be loaded for words; say what texts were cut."""
+        for encoder in {id(one): one for one in (*self._towers.values(), self._whole)}.values():
+            say_cut(encoder, self._report)
         if self._answered:
             towers.keep(self._whole, self._report, answered=True)

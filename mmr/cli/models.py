@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmr.cli.report import Report
+
 
 def full_name(model: str | None, known: str | None) -> str | None:
     """The full name, "SPEC#hash", of what --model names; None where it names nothing.
@@ -19,3 +24,12 @@ def full_name(model: str | None, known: str | None) -> str | None:
     if isinstance(encoder, Closes):
         encoder.close()
     return model_name(encoder)
+
+
+def say_cut(encoder: object, report: Report) -> None:
+    """Say how many texts were longer than an encoder reads."""
+    from mmr.encoders import Cuts
+
+    if isinstance(encoder, Cuts) and encoder.cut:
+        texts = "1 text was" if encoder.cut == 1 else f"{encoder.cut:,} texts were"
+        report.note(f"{texts} longer than the model reads; the rest of them does not count.")

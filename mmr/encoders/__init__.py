@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mmr.encoders.protocol import (
     Closes,
     Composes,
+    Cuts,
     Doubts,
     Encoder,
     Injects,
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "Closes", "Composes", "Doubts", "Encoder", "Injects", "Model", "Prepares", "Rejects", "Row", "Runs",
-    "described", "list_models", "load", "model_name", "resolve",
+    "Closes", "Composes", "Cuts", "Doubts", "Encoder", "Injects", "Model", "Prepares", "Rejects", "Row",
+    "Runs", "described", "list_models", "load", "model_name", "resolve",
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.encoders.inject import check_slot, embedding_of, encoded, placed
-from mmr.encoders.protocol import Encoder, Injects, Runs
+from mmr.encoders.protocol import Cuts, Encoder, Injects, Runs
 from mmr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -106,6 +106,11 @@ class Inverting:
         self.spec, self.dim, self.fingerprint = encoder.spec, encoder.dim, encoder.fingerprint
         computes = f"{encoder.runs}, " if isinstance(encoder, Runs) else ""
         self.runs = f"{computes}inverted in {how.steps} steps"
+
+    @property
+    def cut(self) -> int:
+        """How many texts were longer than the model reads."""
+        return self._encoder.cut if isinstance(self._encoder, Cuts) else 0
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         """Return (n, d) float32, as the encoder itself does."""

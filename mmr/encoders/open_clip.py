@@ -168,7 +168,7 @@ def tokenizer_of(open_clip: Any, name: str, config: dict[str, Any], spec: str) -
 
 
 class OpenClip:
-    """An `Encoder` (with the capabilities `Prepares`, `Injects` and `Runs`) around one open_clip model.
+    """An `Encoder` with the capabilities `Prepares`, `Injects`, `Cuts` and `Runs` around one open_clip model.
 
     runs  what the vectors were computed with: precision, device and versions; recorded, never compared
     """
@@ -187,6 +187,7 @@ class OpenClip:
         self._model: Any = model
         self._tokenizer = tokenizer
         self._file = file
+        self.cut = 0
         self._exact: OpenClip | None = self if precision == "fp32" and device.type == "cpu" else None
         self._device = device
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
@@ -200,7 +201,9 @@ class OpenClip:
 
         if not texts:
             return self._none()
-        tokens = self._tokenizer(texts).to(self._device)
+        rows = self._tokenizer(texts)
+        self.cut += too_long(self._tokenizer, texts, rows)
+        tokens = rows.to(self._device)
         with torch.inference_mode(), enough_memory(len(texts)), shortened(self._model, tokens) as cut:
             return unit(self._model.encode_text(cut), self.spec)
 
@@ -269,6 +272,17 @@ class OpenClip:
         import numpy as np
 
         return np.zeros((0, self.dim), np.float32)
+
+
+def too_long(tokenizer: Any, texts: Sequence[str], tokens: torch.Tensor) -> int:
+    """How many texts have more tokens than `tokens` (n, length) holds: they differ with room for another."""
+    length = tokens.shape[1]
+    some = [row for row, text in enumerate(texts) if len(text.encode(errors="replace")) > length - 2]
+    if not some:
+        return 0
+    longer = tokenizer([texts[row] for row in some], context_length=length + 1)
+    same = (longer[:, :-1] == tokens[some]).all(dim=1) | (longer[:, 1:] == tokens[some]).all(dim=1)
+    return int((~same).sum())
 
 
 def preprocessing(

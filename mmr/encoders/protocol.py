@@ -110,6 +110,16 @@ class Closes(Protocol):
 
 
 @runtime_checkable
+class Cuts(Protocol):
+    """A capability: the encoder counts in `cut` the texts that were longer than it reads."""
+
+    @property
+    def cut(self) -> int:
+        """How many there were so far."""
+        ...
+
+
+@runtime_checkable
 class Runs(Protocol):
     """A capability: the encoder says in `runs` what computes: precision, device, versions of libraries.
 

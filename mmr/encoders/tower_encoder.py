@@ -19,7 +19,7 @@ INT8 = "-int8"  # behind the fingerprint of vectors that an int8 tower made
 
 
 class TowerEncoder:
-    """An `Encoder` (with the capability `Runs`) around a text tower in a file.
+    """An `Encoder` (with the capabilities `Runs` and `Cuts`) around a text tower in a file.
 
     file   opened; its digest and check texts are looked at here, where they were not before
     model  "SPEC#hash" of the vectors that its own are to meet
@@ -41,6 +41,11 @@ class TowerEncoder:
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         """Return (n, d) float32, one unit vector a text; a text beyond the model's length is cut."""
         return self._words.encode(texts)
+
+    @property
+    def cut(self) -> int:
+        """How many texts were longer than the tower reads."""
+        return self._words.cut
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
         """Raise `UnavailableError`: pictures take the whole model."""

@@ -23,11 +23,11 @@ from mmr.encoders.weights import cache_folder
 from mmr.errors import BadDataError, MmrError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
 
-    from mmr.encoders.tower import Source, TextShape, TextTower, Tokens
+    from mmr.encoders.tower import Source, TextShape, TextTower
     from mmr.encoders.tower_pictures import PictureFile, Pictures
     from mmr.encoders.tower_tokens import TokenRules
 
@@ -70,7 +70,12 @@ class Words:
                 f"the tokenizer gives {rules.context} tokens, and the tower takes {shape.context}"
             )
         self._tower: TextTower = TextTower(shape, source)
-        self._tokens: Callable[[Sequence[str]], Tokens] = tokenizer(rules, source.get("tokens").tobytes())
+        self._tokens = tokenizer(rules, source.get("tokens").tobytes())
+
+    @property
+    def cut(self) -> int:
+        """How many texts were longer than the tower reads."""
+        return self._tokens.cut
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return (n, d) float32 unit rows; raises `BadDataError` for one that is zero or not finite."""

@@ -106,6 +106,7 @@ class ClipTokens:
 
     merges  48,894 lines "left right", in the order of their rank; a merge's token is 512 + its rank, since
             no two merges join to the same letters
+    cut     how many texts were too long so far
     """
 
     def __init__(self, rules: TokenRules, merges: bytes) -> None:
@@ -118,12 +119,15 @@ class ClipTokens:
         self._letters = byte_letters()
         self._single = {letter: number for number, letter in enumerate(self._letters.values())}
         self._known: dict[str, list[int]] = {name: [token] for name, token in SPECIAL.items()}
+        self.cut = 0
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Return tokens (n, context) int64: start, pieces, end, zeros; a long text keeps its first pieces."""
         rows = np.zeros((len(texts), self._context), np.int64)
         for row, text in zip(rows, texts, strict=True):
-            tokens = [START, *self.encode(text)[: self._context - 2], END]
+            found = self.encode(text)
+            self.cut += len(found) > self._context - 2
+            tokens = [START, *found[: self._context - 2], END]
             row[: len(tokens)] = tokens
         return rows
 
@@ -185,7 +189,7 @@ def pieces(text: str) -> list[str]:
 
 
 class JsonTokens:
-    """The tokens of a tokenizer.json as open_clip asks for them: padded, cut, cleaned before.
+    """The tokens of a tokenizer.json as open_clip asks for them: padded, cut (`cut` counts), cleaned before.
 
     Raises `UnavailableError` without the package `tokenizers`, `BadDataError` for a file it cannot read.
     """
@@ -204,17 +208,19 @@ class JsonTokens:
         self._tokenizer.enable_truncation(rules.context, direction=side[rules.cut_left])
         self._tokenizer.enable_padding(length=rules.context, pad_id=rules.pad, direction=side[rules.pad_left])
         self._clean, self._context, self._zeroed = CLEANING[rules.clean], rules.context, rules.zeroed
+        self.cut = 0
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Return tokens (n, context) int64."""
         found = self._tokenizer.encode_batch([self._clean(text) for text in texts])
+        self.cut += sum(bool(one.overflowing) for one in found)
         rows: npt.NDArray[np.int64] = np.array([one.ids for one in found], np.int64)
         rows = rows.reshape(-1, self._context)
         rows[rows == self._zeroed] = 0
         return rows
 
 
-def tokenizer(rules: TokenRules, data: bytes) -> Callable[[Sequence[str]], Tokens]:
+def tokenizer(rules: TokenRules, data: bytes) -> ClipTokens | JsonTokens:
     """What turns texts into tokens; raises `BadDataError` for rules that are not known here."""
     if rules.clean not in CLEANING:
         raise BadDataError(f"the tower cleans text by {shown(rules.clean)!r}, which this mmr does not know")

@@ -138,3 +138,12 @@ def test_an_encoder_that_takes_both(here, capsys):
     assert "q.jsonl line 2: the program says: too dark" in err
     assert "q.jsonl line 3: has not both a picture and words" in err
     assert "q.jsonl line 4" in err
+
+
+def test_5_texts_that_the_model_cuts_are_counted(here, model, capsys):
+    """Trap 5 of the reference: a caption of more than 77 tokens."""
+    words = ["compose", "pdv-t", "--model", model, "--caption", "a cat", "--edited", "cat " * 80]
+    assert run([*words, "--format", "npy", "-o", "q.npy"]) == 0
+    assert "1 text was longer than the model reads" in capsys.readouterr().err
+    assert run(["embed", "--model", model, "--text", "cat " * 80, "--text", "dog " * 90]) == 0
+    assert "2 texts were longer than the model reads" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmr.encoders import Prepares, described, load
+from mmr.encoders import Cuts, Prepares, described, load
 from mmr.encoders.open_clip import is_causal, parse, shortened, unit
 from mmr.errors import BadDataError, MissingInputError, UnavailableError, UsageError
 
@@ -345,3 +345,14 @@ def test_a_tokenizer_whose_package_is_missing_names_it(open_clip, monkeypatch):
     config = open_clip.get_model_config("ViT-B-16-SigLIP2")
     with pytest.raises(UnavailableError, match="pip install transformers"):
         tokenizer_of(open_clip, "ViT-B-16-SigLIP2", config, "spec")
+
+
+def test_texts_that_are_cut_are_counted(toy):
+    """CLIP reads 77 tokens: a start, 75 pieces, an end."""
+    encoder = toy()
+    assert isinstance(encoder, Cuts)
+    encoder.encode_texts(["cat " * 75, "cat", "é" * 60])
+    assert encoder.cut == 0
+    encoder.encode_texts(["cat " * 76, "cat " * 75, "word " * 500])
+    encoder.encode_texts(["cat " * 76])
+    assert encoder.cut == 3

@@ -156,3 +156,17 @@ def test_tokens_of_a_json_are_those_of_open_clip(open_clip, unigram, tmp_path, o
     live = open_clip.tokenizer.HFTokenizer(str(tmp_path), context_length=12, **options)
     ours = tokenizer(*stated_rules(open_clip, live, 12))
     assert_same(ours, live, [*SCRAPS, *strings(800), "a dog on the beach " * 5])
+
+
+def test_texts_that_are_cut_are_counted(clip, unigram):
+    ours, _ = clip()
+    ours(["cat " * 75, "cat"])
+    assert ours.cut == 0
+    ours(["cat " * 76, "cat " * 75, "dog " * 300])
+    assert ours.cut == 2
+    rules = TokenRules("json", 6, "lower", 0, False, False, -1)
+    json = tokenizer(rules, unigram.to_str().encode())
+    json(["a dog", "a dog a cat"])
+    assert json.cut == 0
+    json(["a dog a cat a dog", "a dog"])
+    assert json.cut == 1
