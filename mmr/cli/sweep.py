@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
 Embed = Callable[[Iterable["Record"]], Iterator["Record"]]
 MEASURE = "hit@1"
-KEPT, POOL = (
-    100,
-    1000,
-)  # hits a query that are judged, and from which they come, where no cut-off asks for more
+KEPT = 100  # hits a query that are judged, where no cut-off asks for more
+POOL = 1000  # hits a query from which they come
 
 
 class Dev(NamedTuple):

@@ -99,10 +99,16 @@ def correct(
                      for (number,) in segments]  # fmt: skip
             _commit(changer, [(KEPT, kept), *files], json.dumps(correction._asdict()))
         except BaseException:
-            (changer.path / kept.name).unlink(missing_ok=True)
+            _drop_unnamed(changer, kept.name)
             raise
         measure(changer)
         return changer.meta.count
+
+
+def _drop_unnamed(changer: Changer, name: str) -> None:
+    """Remove a file unless a commit names it."""
+    if changer.connection.execute("SELECT 1 FROM files WHERE name = ?", (name,)).fetchone() is None:
+        (changer.path / name).unlink(missing_ok=True)
 
 
 def check_fits(index: str, meta: Meta, correction: Correction, name: str) -> None:

@@ -316,6 +316,25 @@ def test_a_run_that_dies_before_its_commit_changes_nothing(tmp_path, monkeypatch
     }
 
 
+def test_a_run_that_dies_after_its_commit_has_changed_it_all(tmp_path, monkeypatch):
+    path = tmp_path / "x.mmr"
+    upsert(path, records(POOL[:30]), reject=fail)
+    put(path, state("is"))
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mmr.index.structures.remove", dies)
+        with pytest.raises(KeyboardInterrupt):
+            put(path, state())
+    assert check(path) == []
+    with open_index(path) as index:
+        assert index.correction().facts == {"method": "nnn"}
+    upsert(path, records(POOL[30:], "more"), reject=fail, corrector=corrector)
+    assert check(path) == [] and len([f for f in path.iterdir() if f.suffix == ".npz"]) == 1
+
+
 def test_damage_is_found(tmp_path):
     path = tmp_path / "x.mmr"
     upsert(path, records(POOL[:30]), reject=fail)
