@@ -31,7 +31,7 @@ bench: .venv/test
 	$(BIN)/python -m pytest -q -s -m bench tests/benchmarks
 
 bench-large: .venv/test
-	$(BIN)/python -m pytest -q -s -m large tests/benchmarks/test_large.py
+	$(BIN)/python -m pytest -q -s -m large tests/benchmarks/test_large.py tests/benchmarks/test_plan.py
 
 soak: .venv/test
 	$(BIN)/python -m pytest -q -m soak
