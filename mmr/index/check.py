@@ -138,6 +138,7 @@ def rebuild(
 ) -> Meta:  # fmt: skip
     """Build every structure anew from the vectors, for another kind if one is named; returns what it is now.
 
+    kind       where it names no `dtype`, vectors are stored as before
     queries    that stand for those to come: they are kept, and recall is measured with them
     model      what queries without a model are of
     corrector  reads the correction that the index holds, where it holds one and its vectors change type
@@ -149,7 +150,9 @@ def rebuild(
         assert changer.meta is not None
         meta = changer.meta
         if kind is not None:
-            meta = plan.converted(changer, *parse(kind))
+            row, params = parse(kind)
+            stays = {} if "dtype=" in kind else {"dtype": meta.dtype}
+            meta = plan.converted(changer, row, {**params, **stays})
         keep_queries(changer, queries, reject=reject, model=model)
         merge.rebuild(changer, meta)
         measure(changer)

@@ -64,6 +64,7 @@ def test_to_bytes_and_back(tmp_path, dtype):
     rebuild(path, kind="flat:dtype=float32")
     assert answers(path) == found
     rebuild(path, kind="hnsw:dtype=int8,least=100")
+    rebuild(path, kind="pq:least=1000")
     assert check(path) == []
     with open_index(path) as index:
         assert index.meta.dtype == "int8"
