@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mmr.normalize.calibration import Calibrated
     from mmr.stream.records import Record
 
+FIX = "Fit again, with hits of this index as `mmr query` gives them now."
+
 
 def hold(index: str, fitted: str, wait: float, report: Report) -> None:
     """Put a fitted file into an index."""
@@ -71,7 +73,7 @@ def _calibrated(index: Index, least: float, fitted: str | None) -> Calibrated:
     from mmr.normalize.calibration import Calibrated, held_calibration, read_calibration
 
     if fitted is not None:
-        return Calibrated(read_calibration(fitted), least=least, name=fitted)
+        return Calibrated(read_calibration(fitted), least=least, name=fitted, fix=FIX)
     name = index.path.name
     found = held(index)
     if found is None:
@@ -80,4 +82,4 @@ def _calibrated(index: Index, least: float, fitted: str | None) -> Calibrated:
             "Name one with --calibrate, or put it in: `mmr index INDEX --calibrate cal.npz`.",
         )
     calibration = held_calibration(BytesIO(found.fitted), len(found.fitted), f"the calibration of {name}")
-    return Calibrated(calibration, least=least, name=f"the calibration of {name}")
+    return Calibrated(calibration, least=least, name=f"the calibration of {name}", fix=FIX)

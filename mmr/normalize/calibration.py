@@ -26,6 +26,7 @@ FORMAT, KIND = 1, "calibration"
 INT8 = "-int8"  # ends the fingerprint of what an int8 text tower made
 LEARNED = "learned."
 SLACK = 1e-3  # how far above 1 a cosine may be rounded
+FIX = "Fit with hits whose scores were made in the same way, or say --force."
 
 Judgements = Callable[[str], Mapping[str, int]]
 """The judgements of a query: item -> judgement; empty of a query that has none."""
@@ -251,15 +252,17 @@ class Calibrated:
     k        how many hits of a query to keep; None keeps all
     name     of the fitted file, for messages
     force    go on although the scores of the hits were made in another way
+    fix      what to do about scores that were
 
     empty    how many queries have no hit left
     """
 
     def __init__(
         self, calibration: Calibration, *, least: float | None = None, k: int | None = None,
-        name: str = "the fitted file", force: bool = False,
+        name: str = "the fitted file", force: bool = False, fix: str = FIX,
     ) -> None:  # fmt: skip
         self.calibration, self.least, self.k, self.force = calibration, least, k, force
+        self._fix = fix
         self.empty = 0
         self._name = shown(name)
         self._map = loaded(calibration.row.loads)
@@ -314,7 +317,7 @@ class Calibrated:
             raise BadDataError(
                 f"{where} went through other steps than the hits that {self._name} was fitted with: "
                 f"{_said(steps)}, not {_said(self.calibration.steps)}",
-                "Fit with hits whose scores were made in the same way, or say --force.",
+                self._fix,
             )
 
     def _query(self, record: Record, where: str) -> NDArray[np.float64] | None:
