@@ -25,10 +25,10 @@ NONE: Mapping[str, Column] = MappingProxyType({})
 DEFAULT = "default"
 FAR = -0.7  # a weight below it raises hubness (reference of compose, trap 9)
 WAYS = (
-    'in "bindings", by a field that is embedded (v: image, t_m: text, t_r: caption, t_c: edited, n: not), '
-    "by an option (--image, --text, --caption, --edited, --not, --ref-id), or as --bind NAME=FILE.npy; "
-    "--fallback PRESET composes what is there"
+    'give a vector in "bindings", by a field that is embedded (v: image, t_m: text, t_r: caption, t_c: edited, n: not), '
+    "by an option (--image, --text, --caption, --edited, --not, --ref-id), or as --bind NAME=FILE.npy"
 )
+FALLBACK = "; --fallback PRESET composes what is there"
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,12 @@ class Lacks(BadItem):
     """A query without a vector that its composition needs."""
 
 
+def lacks(called: str, missing: Sequence[str], record: Record, ways: str) -> Lacks:
+    """The error of a query without a vector that it needs; `ways` to give it stand at the first of a run."""
+    what = f"{called} needs {' and '.join(missing)}, which {shown(record['id'])} has not"
+    return Lacks(_where(record), what, ways, stage="compose", record=record)
+
+
 class Composer:
     """Turns the `bindings` of records into their `vector`.
 
@@ -128,8 +134,8 @@ class Composer:
     keep      keep `bindings` in the record
     constants  named vectors that all queries share
 
-    composed, fell_back, far  how many went through, how many of them by the fallback, and how many have a
-        vector taken off more than 0.7 times, which makes far items come up more often
+    composed, lacking, fell_back, far  how many went through, how many lacked a vector, how many took the
+        fallback, and how many have a vector taken off more than 0.7 times, which brings hubs up
     """
 
     def __init__(
@@ -140,7 +146,7 @@ class Composer:
         self.settings, self.fallback = list(settings), fallback
         self.raw, self.on_zero, self.explain, self.keep = raw, on_zero, explain, keep
         self.constants = constants
-        self.composed = self.fell_back = self.far = 0
+        self.composed = self.fell_back = self.far = self.lacking = 0
 
     def needs(self, have: Iterable[str], lists: Iterable[str] = ()) -> tuple[str, ...]:
         """Which named vectors a query shall have, of those it can have; what it lacks is reported later."""
@@ -200,8 +206,8 @@ class Composer:
             self.fell_back += chosen is self.fallback
             assert chosen is not None
             return chosen
-        what = f"{called} needs {' and '.join(missing)}, which {shown(record['id'])} has not"
-        raise Lacks(_where(record), what, f"give a vector {WAYS}", stage="compose", record=record)
+        self.lacking += 1
+        raise lacks(called, missing, record, WAYS + FALLBACK if self.lacking == 1 else "")
 
     def _chosen(self, base: Method | None, have: Iterable[str], lists: Iterable[str]) -> Method | None:
         have = set(have)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmr.arrays.recipe import read
 from mmr.arrays.unit import unit
-from mmr.compose.apply import WAYS, Lacks
+from mmr.compose.apply import WAYS, lacks
 from mmr.compose.bindings import numbered
 from mmr.compose.columns import lengths
 from mmr.compose.table import RecipeRow
@@ -44,6 +44,7 @@ class Recipes:
     ) -> None:  # fmt: skip
         self.row, self.settings, self.how, self.scale = row, list(settings), dict(how or {}), scale
         self.takes = tuple(of) or row.takes
+        self._lacking = 0
         self.explain, self.keep, self.shared = explain, keep, shared
         if row.takes and len(self.takes) != len(row.takes):
             raise UsageError(f"{row.name} joins {len(row.takes)} vectors, and --of names {len(self.takes)}",
@@ -133,8 +134,8 @@ class Recipes:
         return found
 
     def _lacks(self, record: Record, missing: Sequence[str]) -> NoReturn:
-        what = f"{self.row.name} needs {' and '.join(missing)}, which {shown(record['id'])} has not"
-        raise Lacks(_where(record), what, f"give a vector {WAYS}", stage="compose", record=record)
+        self._lacking += 1
+        raise lacks(self.row.name, missing, record, WAYS if self._lacking == 1 else "")
 
 
 def explained(name: str, vectors: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:

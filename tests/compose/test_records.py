@@ -56,9 +56,10 @@ def test_the_record_keeps_its_fields_and_says_what_was_done():
 
 def test_a_query_that_lacks_a_vector_is_reported_with_the_ways_to_give_it():
     rejected = []
-    queries = [query("a", v=[1, 0]), query("b", **three())]
+    queries = [query("a", v=[1, 0]), query("b", **three()), query("c", v=[1, 0])]
     made = list(Composer([("", method("pdv-f"))]).of(queries, rejected.append))
     assert [one["id"] for one in made] == ["b"]
+    assert str(rejected[1]) == "c: pdv-f needs t_c and t_r, which c has not"
     assert rejected[0].what == "pdv-f needs t_c and t_r, which a has not"
     for way in ("bindings", "--caption", "--edited", "--bind", "--fallback", "caption"):
         assert way in rejected[0].fix
