@@ -436,3 +436,20 @@ def test_advice_names_what_is_known_to_hurt():
     assert advice(fitted("centre"), 1000) == []
     assert "10.5 points" in " ".join(advice(fitted("whiten"), 1000))
     assert "more than 1 direction" in " ".join(advice(fitted("abtt", directions=2), 1000))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("abtt", {"mean": "none", "directions": 0}), ("whiten", {"mean": "none", "shrink": 1}),
+     ("invgc", {"rate": 0, "query_rate": 0}), ("localadj", {"rate": 0, "query_rate": 0})],
+)  # fmt: skip
+def test_parameters_of_the_identity_give_the_identity(name, values):
+    rows = single(WORDS)
+    assert np.abs(direct(fitted(name, **values), rows, 0) - rows).max() < 1e-10
+
+
+def test_a_map_between_equal_vectors_is_the_identity():
+    same = records(WORDS, model="old#2")
+    for values in ({"form": "orthogonal"}, {"form": "ridge", "ridge": 0}):
+        change = fit_pairs(values, ("new", records(WORDS)), ("old", same))
+        assert np.abs(change.arrays["matrix"] - np.eye(D)).max() < 1e-6
