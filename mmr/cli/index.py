@@ -57,8 +57,8 @@ WRITES = ("delete", "rebuild", "convert", "tune", "correct", "no-correct", "cali
 @click.option("--tune", "do_tune", is_flag=True, help="Measure what a search can be told, print recall "
               "against time and size, and keep the fastest that gives --recall.")  # fmt: skip
 @tune.recall
-@click.option("--tune-with", metavar="FILE", help="With --tune, --convert or --rebuild: queries with vectors "
-              "that stand for those to come; recall is measured with them too.")  # fmt: skip
+@click.option("--tune-with", metavar="FILE", help="Queries with vectors that stand for those to come: the "
+              "index keeps 1,000 of them, and is measured and tuned with them.")  # fmt: skip
 @click.option("--correct", "fitted", metavar="FILE", help="Hold what `mmr fit` learned, so that every "
               "later query and upsert is corrected.")  # fmt: skip
 @click.option("--no-correct", "do_uncorrect", is_flag=True, help="Take the correction out again.")
@@ -139,6 +139,9 @@ def command(
     else:
         sources = options.reads_stdin(files, "FILE")
         share = MAX_DELETE if max_delete is None else max_delete
+        if tune_with is not None:
+            queries, of = _queries(index, tune_with, model, report)
+            asked = asked._replace(queries=queries, model=of, reject=report)
         _take(index, sources, kind, model, wait, dry_run, report, share if verb == "sync" else None, asked)
     return None
 
@@ -155,7 +158,7 @@ def _check_together(
         "FILE": bool(files) and not (upserts or verb == "delete"),
         "--kind": kind is not None and not (upserts or verb == "rebuild"),
         "--model": model is not None and not (upserts or tune_with),
-        "--tune-with": tune_with is not None and verb not in ("rebuild", "convert", "tune"),
+        "--tune-with": tune_with is not None and not (upserts or verb in ("rebuild", "convert", "tune")),
         "--memory": memory is not None and not (upserts or verb in ("rebuild", "convert")),
         "--recall": recall and verb != "tune",
         "--dry-run": dry_run and not (upserts or verb == "delete"),

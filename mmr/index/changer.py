@@ -223,8 +223,11 @@ class Changer:
         """End a run: merge what costs too much, build the structures that are missing."""
         if self._opened is None or self.meta is None or self.dry_run:
             return
-        from mmr.index.recall import measure
+        from mmr.index.recall import keep_queries, measure
 
         with translated(self.path):
+            asked = self.asked
+            if asked.queries is not None:
+                keep_queries(self, asked.queries, reject=asked.reject, model=asked.model)
             merge.settle(self)
             measure(self)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mmr.errors import Reject, raise_item
 from mmr.index import memory, settings
 from mmr.index.catalogue import Meta, change
 from mmr.index.memory import words
@@ -17,6 +18,7 @@ from mmr.index.table import AUTO, LEAST, Params, Row, adapter, parse, spelled
 
 if TYPE_CHECKING:
     from mmr.index.changer import Changer
+    from mmr.stream.records import Record
 
 FEW = int(LEAST.default)
 SCANNED = {"float32": 100_000_000, "float16": 20_000_000}  # numbers that a query compares in about 30 ms
@@ -52,14 +54,19 @@ class Plan(NamedTuple):
 class Asked(NamedTuple):
     """What the user says of memory and recall, and who is told what is done.
 
-    memory  bytes, or None for what the machine has
-    recall  the share of the exact hits that a kind chosen by itself is tuned to; None for the usual
-    say     is told plans, one line each
+    memory   bytes, or None for what the machine has
+    recall   the share of the exact hits that a kind chosen by itself is tuned to; None for the usual
+    say      is told plans, one line each
+    queries  that stand for those to come, for the index to keep and to be tuned with
+    model    what queries without a model are of; those that cannot be used go to `reject`
     """
 
     memory: int | None = None
     recall: float | None = None
     say: Callable[[str], None] = lambda _: None
+    queries: Iterable[Record] | None = None
+    model: str | None = None
+    reject: Reject = raise_item
 
 
 def choose(rows: int, dim: int, dtype: str = "float32", budget: float = math.inf) -> Plan:

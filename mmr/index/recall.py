@@ -35,7 +35,7 @@ STEM = "trained-queries"
 def keep_queries(
     changer: Changer, records: Iterable[Record], *, reject: Reject, model: str | None = None
 ) -> int:
-    """Keep the first 1,000 queries in the index, in the place of earlier ones; recall is measured with them.
+    """Keep the first 1,000 queries in the index, in the place of others; recall is measured with them.
 
     model  what vectors without a model are of; returns how many were kept
     Queries without a vector of the index's length go to `reject`. Raises `BadDataError` for another model.
@@ -43,14 +43,15 @@ def keep_queries(
     vectors = list(islice(_vectors(changer, records, reject, model), QUERIES))
     if not vectors:
         return 0
-    block = np.stack(vectors).astype(np.float32)
+    block, old = np.stack(vectors).astype(np.float32), queries_file(changer)
+    if old is not None and np.array_equal(np.load(changer.path / old, allow_pickle=False), block):
+        return len(block)
 
     def write(file: Path) -> None:
         with open(file, "wb") as out:
             np.save(out, block, allow_pickle=False)
 
     written = write_structure(changer.path, STEM, "npy", write)
-    old = queries_file(changer)
     with change(changer.connection):
         changer.connection.execute("DELETE FROM files WHERE name = ?", (old,))
         changer.connection.execute("DELETE FROM meta WHERE key = 'recall'")

@@ -200,3 +200,15 @@ def test_a_tuned_index_is_tuned_again_when_its_structures_change(tmp_path):
     with open_index(path) as index:
         assert index.noted("tuned") is None and index.meta.params["refine"] == 10
         assert "table" not in index.noted("recall")
+
+
+def test_queries_may_come_with_the_first_vectors(tmp_path):
+    path, asked = tmp_path / "x.mmr", Asked(queries=queries(30))
+    upsert(path, records(clustered(2, 1000)), reject=fail, kind="pq:least=100", asked=asked)
+    with open_index(path) as index:
+        assert index.recall()["queries"] == 30
+    upsert(path, records(clustered(2, 1000)), reject=fail, asked=Asked(queries=queries(30)))
+    assert [file.name for file in path.glob("trained-queries*")] == ["trained-queries.npy"]
+    upsert(path, records(clustered(2, 1000)), reject=fail, asked=Asked(queries=queries(20)))
+    with open_index(path) as index:
+        assert index.recall()["queries"] == 20
