@@ -28,6 +28,8 @@ def full_name(model: str | None, known: str | None) -> str | None:
 
 def say_cut(encoder: object, report: Report) -> None:
     """Say how many texts were longer than an encoder reads."""
+    if encoder is None:
+        return
     from mmr.encoders import Cuts
 
     if isinstance(encoder, Cuts) and encoder.cut:
