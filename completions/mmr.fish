@@ -59,7 +59,7 @@ complete -c mmr -n '__fish_seen_subcommand_from index' -l rebuild -d 'Build all 
 complete -c mmr -n '__fish_seen_subcommand_from index' -l convert -x -a 'flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq' -d 'Turn the index into another kind, or give it other parameters: auto, pq, hnsw:m=16'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l tune -d 'Measure what a search can be told, print recall against time and size, and keep the fastest that gives --recall'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l recall -x -d 'Of --tune and auto: the share of the 10 best hits that searches shall find'
-complete -c mmr -n '__fish_seen_subcommand_from index' -l tune-with -r -F -d 'With --tune, --convert or --rebuild: queries with vectors that stand for those to come; recall is measured with them too'
+complete -c mmr -n '__fish_seen_subcommand_from index' -l tune-with -r -F -d 'Queries with vectors that stand for those to come: the index keeps 1,000 of them, and is measured and tuned with them'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l correct -r -F -d 'Hold what `mmr fit` learned, so that every later query and upsert is corrected'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l no-correct -d 'Take the correction out again'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l calibrate -r -F -d 'Hold what `mmr fit calibrate` learned, for `mmr query --min-prob`'

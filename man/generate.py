@@ -139,6 +139,19 @@ def presets() -> str:
     return "\n".join(out)
 
 
+def recipes() -> str:
+    """The recipes of mmr-compose(1) as prose, from their table."""
+    from mmr.compose.table import RECIPES
+
+    out = []
+    for row in RECIPES:
+        params = "".join(f" `{p.option}`: {p.note} ({p.default:g})." for p in row.params)
+        choices = "".join(f" `--{name}`: {note}: {', '.join(of)}." for name, of, note in row.choices)
+        out.append(f"`{row.name}`: {row.expression}\n: {sentence(row.summary)}{params}{choices} {row.safe}. "
+                   f"({row.source})\n")  # fmt: skip
+    return "\n".join(out)
+
+
 def reranks() -> str:
     """The methods of mmr-rerank(1) as prose, from their table."""
     from mmr.rerank.table import METHODS
@@ -299,7 +312,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
               "{reranked}": reranked(),
               "{chosen_from}": chosen_from(),
               "{corrected}": corrected(), "{words}": words(),
-              "{presets}": presets(),
+              "{presets}": presets(), "{recipes}": recipes(),
               "{stress}": compositions.stress(), "{edits}": compositions.edits()}  # fmt: skip
     for name, value in {**values, **learned.values(sentence)}.items():
         text = text.replace(name, value)

@@ -26,7 +26,8 @@ DEFAULT = "default"
 FAR = -0.7  # a weight below it raises hubness (reference of compose, trap 9)
 WAYS = (
     'give a vector in "bindings", by a field that is embedded (v: image, t_m: text, t_r: caption, '
-    "t_c: edited, n: not), by an option (--image, --text, --caption, --edited, --not, --ref-id), or as --bind NAME=FILE.npy"
+    "t_c: edited, n: not), by an option (--image, --text, --caption, --edited, --not, --ref-id), "
+    "or as --bind NAME=FILE.npy"
 )
 FALLBACK = "; --fallback PRESET composes what is there"
 
