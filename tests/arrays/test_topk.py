@@ -111,3 +111,21 @@ def test_the_order_of_candidates_is_by_query_score_and_id(seed):
     expected = sorted(range(40), key=lambda i: (query[i], -float(score[i]), -row[i]))
     assert order.tolist() == expected
     assert place.tolist() == [sum(query[j] == query[i] for j in expected[:n]) for n, i in enumerate(expected)]
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 17, 512, 5000, 20_001])
+def test_an_exact_score_does_not_depend_on_what_stands_beside_it(dim):
+    rng = np.random.default_rng(dim)
+    queries = rng.standard_normal((6, dim)).astype(np.float32)
+    vectors = rng.standard_normal((30, dim)).astype(np.float32)
+    even, row = np.repeat(np.arange(6), 5), rng.integers(0, 30, 30)
+    together = exact_scores(queries, even, vectors, row)
+    assert together.tolist() == [
+        float(exact_scores(queries[[q]], np.array([0]), vectors, np.array([r]))[0])
+        for q, r in zip(even, row, strict=True)
+    ]
+    order = rng.permutation(30)
+    assert np.array_equal(exact_scores(queries, even[order], vectors, row[order]), together[order])
+    uneven = np.sort(rng.choice([0, 0, 0, 0, 3, 5], 30))
+    apart = exact_scores(queries[::-1], 5 - uneven, vectors[::-1], 29 - row)
+    assert np.array_equal(exact_scores(queries, uneven, vectors, row), apart)
