@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OPTIONS = {
     "correction": ("--index", "--alpha", "-k", "--force"),
     "calibration": ("-k", "--min-prob", "--force"),
-    "vectors": ("--as",),
+    "vectors": ("--as", "--force"),
 }
 NOT_OF_VECTORS = ("trec", "table", "ids")
 
@@ -32,7 +32,9 @@ def refuse(kind: str, state: str, given: Mapping[str, bool]) -> None:
             raise click.UsageError(f"{name} does nothing with {shown(state)}, which holds {HOLDS[kind]}.")
 
 
-def changed(state: str, records: Iterable[Record], report: Report, side: str | None) -> Iterator[Record]:
+def changed(
+    state: str, records: Iterable[Record], report: Report, side: str | None, force: bool
+) -> Iterator[Record]:
     """Apply a change of vectors to a stream."""
     from mmr.normalize.vectors import Changed, read_change
 
@@ -43,7 +45,7 @@ def changed(state: str, records: Iterable[Record], report: Report, side: str | N
         )
     if side and not change.row.sides:
         raise click.UsageError(f"--as does nothing with {change.row.name}, which changes both sides alike.")
-    return _counted(Changed(change, side=side, name=state), records, report)
+    return _counted(Changed(change, side=side, name=state, force=force), records, report)
 
 
 def _counted(changed: Changed, records: Iterable[Record], report: Report) -> Iterator[Record]:

@@ -97,7 +97,7 @@ def _apply(
         "--min-prob": min_prob is not None, "--as": side is not None, "--force": force,
         f"--format {format_}": format_ in applied.NOT_OF_VECTORS})  # fmt: skip
     if kind == "vectors":
-        changed = applied.changed(state, _read(files, report), report, side)
+        changed = applied.changed(state, _read(files, report), report, side, force)
         write_hits(changed, format_ or "jsonl", output, vector_format)
         return
     if kind == "calibration":

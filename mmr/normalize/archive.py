@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import tokenize
 import warnings
@@ -73,6 +74,10 @@ def reading(name: str) -> Iterator[None]:
         what = "it is no npz, or it was cut short"
     except NOT_OURS:
         what = "it is damaged"
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        what = "it names a place outside itself"
     else:
         return
     raise BadDataError(f"{shown(name)} is no file that `mmr fit` wrote: {what}", "Fit again.")

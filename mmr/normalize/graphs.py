@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mmr.normalize.bank import SAME
 from mmr.normalize.method import cut
 from mmr.normalize.spaces import Array, Arrays, Values, unit_rows
 
@@ -33,6 +34,10 @@ class InvGc:
         ]
         return unit_rows((parts[0] + parts[1]) / 2)
 
+    def shared(self, rows: Array, arrays: Arrays) -> int:
+        """How many items of (n, d) are in the bank of items, where that would push those items down alone."""
+        return 0
+
 
 class LocalAdj(InvGc):
     """As InvGC, each sum over the share `pool` of the bank that is nearest to the item, one at least."""
@@ -49,6 +54,11 @@ class LocalAdj(InvGc):
             for name, rate in zip(BANKS, rates, strict=True)
         ]
         return unit_rows((parts[0] + parts[1]) / 2)
+
+    def shared(self, rows: Array, arrays: Arrays) -> int:
+        """An item that is in the bank is its own nearest."""
+        bank = arrays["gallery"].astype(np.float64)
+        return sum(int((block @ bank.T > SAME).any(axis=1).sum()) for block in cut([rows], len(bank)))
 
 
 def _pushed(rows: Array, bank: Array, rate: float, pool: float) -> Array:

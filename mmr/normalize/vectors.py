@@ -13,7 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from mmr import __version__
-from mmr.errors import BadItem, Reject, shown
+from mmr.errors import BadDataError, BadItem, Reject, shown
 from mmr.normalize import archive
 from mmr.normalize.archive import Damaged
 from mmr.normalize.bank import modality
@@ -132,12 +132,15 @@ class Changed:
 
     side   "items" or "queries", for changes of items that leave queries as they are
     name   of the fitted file, for messages
+    force  go on although items are in the bank of items
 
     unnamed  how many vectors named no model and were taken for those of the file's
     """
 
-    def __init__(self, change: Change, *, side: str | None = None, name: str = "the fitted file") -> None:
-        self.change, self.side = change, side
+    def __init__(
+        self, change: Change, *, side: str | None = None, name: str = "the fitted file", force: bool = False
+    ) -> None:
+        self.change, self.side, self.force = change, side, force
         self.unnamed = 0
         self._name = shown(name)
         self._method = loaded(change.row.loads)()
@@ -147,7 +150,7 @@ class Changed:
         """Yield the records with other vectors, of another model, in order.
 
         What has no vector, another length or an unknown modality goes to `reject`. Raises `BadDataError` for
-        vectors of another model.
+        vectors of another model, and for items that are in a bank that would push them down alone.
         """
         for batch in batches(records, BATCH):
             ready: list[tuple[Record, NDArray[np.float64], int]] = []
@@ -208,6 +211,16 @@ class Changed:
             for record, _, _ in ready:
                 self._name_model(record)
             return
+        shared = (
+            0 if self.force or not self.change.row.sides else self._method.shared(rows, self.change.arrays)
+        )
+        if shared:
+            where = str(ready[0][0].place or shown(ready[0][0]["id"]))
+            raise BadDataError(
+                f"{shared:,} of the {len(rows):,} items from {where} on are in the bank of items that "
+                f"{self._name} was fitted with: they alone would be pushed away from themselves",
+                "A bank of items holds others; fit with others, or say --force.",
+            )
         found = self._method.apply(rows, group, self.change.arrays, self.change.values)
         places = {id(record): place for place, record in enumerate(batch)}
         start = 0

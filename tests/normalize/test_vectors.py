@@ -200,8 +200,17 @@ def test_localadj_equals_its_formula(pool, monkeypatch):
 @pytest.mark.parametrize("name", BANKED)
 def test_a_rate_of_0_changes_nothing(name):
     change = fitted(name, rate=0, query_rate=0)
-    found = list(Changed(change, side="items").of(records(PICTURES, "image"), raise_item))
+    found = list(Changed(change, side="items", force=True).of(records(PICTURES, "image"), raise_item))
     assert np.abs(np.stack([r["vector"] for r in found]) - PICTURES).max() < 1e-7
+
+
+def test_items_of_the_bank_are_refused_where_they_are_their_own_nearest():
+    own = records(PICTURES, "image")
+    with pytest.raises(BadDataError, match="40 of the 40 items from"):
+        list(Changed(fitted("localadj"), side="items").of(own, raise_item))
+    assert len(list(Changed(fitted("localadj"), side="items", force=True).of(own, raise_item))) == 40
+    assert len(list(Changed(fitted("invgc"), side="items").of(records(PICTURES, "image"), raise_item))) == 40
+    assert len(list(Changed(fitted("localadj"), side="queries").of(records(WORDS), raise_item))) == 30
 
 
 def test_queries_of_invgc_stay_bit_for_bit():
