@@ -124,7 +124,8 @@ def exact_scores(queries: Floats, query: Rows, vectors: NDArray[np.floating], ro
         part = slice(start, start + step)
         wide = vectors[table[part]].astype(np.float64)
         scores[part] = np.einsum("ijk,ik->ij", wide, queries[asked[part]].astype(np.float64))
-    return scores[group, place].astype(np.float32)
+    found: Floats = scores[group, place].astype(np.float32)
+    return found
 
 
 def corrected(score: Floats, row: Rows, numbers: NDArray[np.float64] | None) -> Floats:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.large
 GIB = 1 << 30
 LIMIT = 8  # GiB of address space, mapped files and all
 DIM, QUERIES, BLOCK = 128, 1000, 100_000
-COMPRESSED = ("sq8", "pq", "pq:opq=yes", "rabitq", "binary", "ivfpq", "hnswsq8")
+COMPRESSED = ("sq8", "pq", "pq:opq=yes", "rabitq", "binary", "bebr", "svd", "ivfpq", "hnswsq8")
 
 
 class Spent(NamedTuple):
