@@ -14,7 +14,7 @@ from mmr.index import memory, settings
 from mmr.index.catalogue import Meta, change
 from mmr.index.memory import words
 from mmr.index.settings import RECALL
-from mmr.index.table import AUTO, LEAST, Params, Row, adapter, parse, spelled
+from mmr.index.table import AUTO, LEAST, Params, Row, adapter, knobs, parse, spelled
 
 if TYPE_CHECKING:
     from mmr.index.changer import Changer
@@ -186,17 +186,20 @@ def aim(connection: sqlite3.Connection, recall: float) -> None:
 def decided(changer: Changer, rows: int) -> Meta | None:
     """What the index shall become where auto chooses its kind and finds another; None where it stays.
 
-    Thought over when there are twice as many live rows as the last time, or half, or another memory or
-    recall is named.
+    Thought over when there are twice as many live rows as the last time, or half, when another memory or
+    recall is named, and when what was decided was not done.
     """
     auto, asked, meta = stored(changer.connection), changer.asked, changer.meta
     if auto is None or meta is None or rows == 0:
         return None
     other = asked.memory not in (None, auto["memory"]) or asked.recall not in (None, auto["recall"])
-    if "rows" in auto and auto["rows"] / GROWTH < rows < auto["rows"] * GROWTH and not other:
+    done = auto.get("kind") == meta.kind  # else a run was killed while it converted
+    if done and auto["rows"] / GROWTH < rows < auto["rows"] * GROWTH and not other:
         return None
     found = _thought(changer, auto, rows, meta.dtype)
-    return None if found.kind == meta.kind else replace(meta, kind=found.kind, params=found.params)
+    told = knobs(found.kind)
+    same = all(meta.params.get(name) == value for name, value in found.params.items() if name not in told)
+    return None if found.kind == meta.kind and same else replace(meta, kind=found.kind, params=found.params)
 
 
 def _thought(changer: Changer, auto: dict[str, Any], rows: int, dtype: str) -> Plan:
@@ -210,7 +213,8 @@ def _thought(changer: Changer, auto: dict[str, Any], rows: int, dtype: str) -> P
         asked.say(line)
     with change(changer.connection):
         _keep(changer.connection, {
-            "memory": budget, "recall": wanted, "rows": rows, "reason": found.reason,
+            "memory": budget, "recall": wanted, "rows": rows, "kind": found.kind,
+            "reason": found.reason,
             "seconds": round(found.seconds, 1), "build_bytes": found.build, "search_bytes": found.search,
         })  # fmt: skip
         if found.structure:

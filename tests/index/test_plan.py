@@ -182,6 +182,30 @@ def test_auto_grows_with_the_index_and_is_thought_over_when_it_has_doubled(tmp_p
     assert kind_of(path)[0] == "flat" and check(path) == []
 
 
+def test_a_conversion_that_was_killed_is_done_by_the_next_run(tmp_path, small, monkeypatch):
+    path = tmp_path / "x.mmr"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("mmr.index.merge.convert", killed)
+        upsert(path, records(clustered(2, 1000)), reject=fail, kind="auto")
+    assert kind_of(path)[0] == "flat" and check(path) == []
+    upsert(path, records(clustered(2, 1), 5000), reject=fail)
+    assert kind_of(path)[0] == "pq"
+
+
+def test_another_memory_gives_other_codes(tmp_path, small, monkeypatch):
+    path = tmp_path / "x.mmr"
+    upsert(path, records(clustered(2, 1000)), reject=fail, kind="auto")
+    whole = choose(1000, DIM)
+    monkeypatch.setattr(plan, "choose", lambda *_: whole._replace(params={**whole.params, "m": 8}))
+    upsert(path, records(clustered(2, 1), 5000), reject=fail, asked=Asked(1 << 29))
+    with open_index(path) as index:
+        assert index.meta.params["m"] == 8
+
+
 def test_auto_and_the_kinds_that_a_user_names(tmp_path, small):
     auto, plain = tmp_path / "auto.mmr", tmp_path / "plain.mmr"
     upsert(auto, records(clustered(2, 1000)), reject=fail, kind="auto")
