@@ -59,3 +59,5 @@ def _say(calibration: Calibration, report: Report) -> None:
             f"{calibration.relevant:,} relevant hits are few: with {FEW} and more chances hold better."
         )
     report.note(f"{calibration.row.name} fitted to {calibration.source}.")
+    if calibration.row.query and not calibration.arrays["head"].any():
+        report.note("the queries' vectors told nothing in cross-validation: one map for all queries.")
