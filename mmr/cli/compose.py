@@ -208,7 +208,7 @@ _expr = composing.subcommand(
 
     \b
     Examples:
-      mmr compose expr "0.25*v - 0.5*t_r + 1.25*t_c" --from q.jsonl | mmr query pics.mmr
+      mmr compose expr "2*t_c - t_r" --caption "a red apple" --edited "a green apple" | mmr query pics.mmr
       mmr compose expr "v + \\$a*t_m" --set a=3 --image pics/apple.png --text "in green" | mmr query pics.mmr
     """,
     [click.argument("text", metavar="EXPRESSION"), *OPTIONS, *composing.VECTOR],

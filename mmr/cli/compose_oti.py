@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mmr.cli import options
+from mmr.cli.composing import REFERENCE
 from mmr.cli.report import Report
 from mmr.encoders.inversion import SEARLE
 
@@ -26,8 +27,7 @@ ASKED = (
     click.option("--image", "images", multiple=True, metavar="FILE", help="The reference picture "
                  "(repeatable)."),
     click.option("--text", metavar="WORDS", help="What is asked of it."),
-    click.option("--exclude-reference/--no-exclude-reference", "excludes", default=None, help="Leave the "
-                 "reference out of the hits.  [default: yes for --image, no for records]"),
+    *REFERENCE,
 )  # fmt: skip
 WRITTEN = (
     FORMAT, options.vector_format, options.output, options.model, options.model_of, options.batch,

@@ -68,11 +68,16 @@ VECTOR = (
         help="jsonl, or npy: blocks of bare vectors.",
     ),
 )
+REFERENCE = (
+    click.option("--exclude-reference", "excludes", flag_value=True, default=None, help="Leave the reference "
+                 "out of the hits.  [default: of --image and --ref-id]"),
+    click.option("--keep-reference", "excludes", flag_value=False, help="Let the reference come back.  "
+                 "[default: of records]"),
+)  # fmt: skip
 ALL = (
     click.option("--sweep", "sweeps", multiple=True, metavar="NAME=X,X,...", help="One record a setting, "
                  "with the id ID@NAME=X."),
-    click.option("--exclude-reference/--no-exclude-reference", "excludes", default=None, help="Leave the "
-                 "reference out of the hits.  [default: yes for --image and --ref-id, no for records]"),
+    *REFERENCE,
     click.option("--keep-bindings", is_flag=True, help="Keep all named vectors in the record."),
     click.option("--explain", is_flag=True, help="Write norms, cosines and weights into `explain`."),
     options.vector_format, options.output, options.model, options.model_of, options.template, options.batch,

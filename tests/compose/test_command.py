@@ -60,9 +60,7 @@ def test_the_issue_by_hand(at):
 
 def test_query_with_a_picture_and_words_is_the_default_composition(at):
     one = "mmr query pics.mmr --image apple.png green | jq -c '[.hits[].score]'"
-    other = (
-        "mmr compose default --no-exclude-reference --image apple.png --text green | mmr query pics.mmr | "
-    )
+    other = "mmr compose default --keep-reference --image apple.png --text green | mmr query pics.mmr | "
     other += "jq -c '[.hits[].score]'"
     assert at(one).lines == at(other).lines != []
 
@@ -83,9 +81,7 @@ def test_query_composes_what_has_parts_by_default(at):
 def test_a_name_alone_searches_as_ever(at):
     line = "{} | mmr query pics.mmr | jq -c '.hits | map([.id, .score])'"
     picture = at(line.format("mmr embed apple.png")).lines
-    assert (
-        at(line.format("mmr compose expr v --image apple.png --no-exclude-reference")).lines == picture != []
-    )
+    assert at(line.format("mmr compose expr v --image apple.png --keep-reference")).lines == picture != []
     words = at(line.format("mmr embed --text 'a pear'")).lines
     assert at(line.format("mmr compose expr t_m --text 'a pear'")).lines == words != []
 

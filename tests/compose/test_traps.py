@@ -115,7 +115,7 @@ def test_7_the_reference_is_left_out_by_its_name(sh, tmp_path):
     assert done.lines == ['["a.png"]'], done.stderr
     line = "mmr embed *.png | mmr index -q p.mmr && mmr compose image --image a.png {} | mmr query p.mmr"
     assert sh(line.format("") + " --format ids").lines == ["b.png"]
-    assert sh(line.format("--no-exclude-reference") + " --format ids").lines == ["a.png", "b.png"]
+    assert sh(line.format("--keep-reference") + " --format ids").lines == ["a.png", "b.png"]
 
 
 def test_8_both_captions_get_one_template(sh):
