@@ -40,9 +40,9 @@ def compare(name: str, queries: list[dict[str, Any]], folder: Path, group: str) 
             {"edited": query[field], **{k: v for k, v in query.items() if k not in ("joined", "wanted")}}
             for query in queries
         ])  # fmt: skip
-        bind(folder, v="image:image", t_m="text:text", t_r="text:caption", t_c="text:edited")
+        bind(folder, t_m="text:text", t_r="text:caption", t_c="text:edited")
         for composition in compositions:
-            hits(composition, folder)
+            hits(composition, folder, "--index pics.mmr")
             whole = {one["measure"]: one for one in measured("qrels", folder, "--ci")}
             kinds = {one["measure"]: one["value"] for one in measured("qrels", folder, f"--group-by {group}")
                      if one["group"] == "macro"}  # fmt: skip

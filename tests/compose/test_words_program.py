@@ -162,6 +162,18 @@ def test_interrupted_while_a_program_thinks(sh, here):
     assert "mmr" not in (here / "words").read_text()
 
 
+def test_a_killed_run_goes_on_where_it_was(sh, here):
+    program = write_program(here, "time.sleep(0.3); say(found)", poison="key")
+    line = f"mmr compose describe t.jsonl --caption-cmd '{program}' {WORDS}"
+    until = "until [ $(wc -l < asked) -ge 3 ]; do sleep 0.05; done 2> no"
+    sh(f"{line} & {until}; kill -9 $!; wait $! 2> no")
+    before = asked(here)
+    found = records(sh(line))
+    assert [record["caption"] for record in found] == [f"a {name}" for name in NAMES]
+    answered = before[:2]  # the program takes one at a time: when the third is asked, two are answered
+    assert not set(answered) & set(asked(here)[len(before) :])
+
+
 def test_models_behind_a_server(sh, here, serve):  # noqa: F811
     def reply(body, _before):
         content = body["messages"][-1]["content"]
@@ -193,3 +205,15 @@ def test_models_behind_a_server(sh, here, serve):  # noqa: F811
     before = len(served.bodies)
     assert sh(line).status == 3
     assert len(served.bodies) == before + 1  # what failed is asked again, and nothing else
+
+
+def test_interrupted_while_a_server_thinks(sh, here, serve):  # noqa: F811
+    import time
+
+    served = serve(lambda *_: (time.sleep(5), (200, said("late")))[1])
+    line = f"mmr compose describe t.jsonl --caption-url {served.url} {WORDS} 2> words"
+    started = time.monotonic()
+    result = sh(f"( trap - INT; exec {line} ) & sleep 2; kill -INT $!; wait $!; echo $?")
+    assert result.lines == ["130"]
+    assert (here / "words").read_text().strip() == ""
+    assert time.monotonic() - started < 4.5
