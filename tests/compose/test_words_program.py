@@ -43,6 +43,19 @@ def test_one_command(sh, here):
     assert "8 answers were in the cache" in again.stderr
 
 
+def test_a_pipe_of_steps_gives_what_one_command_gives(sh, here):
+    program = write_program(here)
+    words = f"--caption-cmd '{program}' --rewrite-cmd '{program}' {WORDS}"
+    one = records(sh(f"mmr compose pdv-f --from t.jsonl {words}"))
+    pipe = records(sh(
+        f"mmr compose describe t.jsonl {words} | mmr embed --bind v=image:image --bind t_r=text:caption "
+        "--bind t_c=text:edited | mmr compose pdv-f"
+    ))  # fmt: skip
+    assert [record["id"] for record in one] == [record["id"] for record in pipe]
+    for a, b in zip(one, pipe, strict=True):
+        assert max(abs(x - y) for x, y in zip(a["vector"], b["vector"], strict=True)) < 1e-6
+
+
 def test_the_same_by_hand_and_with_an_edit(sh, here):
     """Stopped after each step, edited by hand and resumed: the edited words are embedded."""
     program = write_program(here)
