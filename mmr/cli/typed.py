@@ -125,7 +125,7 @@ class Typed:
 
         def refused(item: BadItem) -> None:
             if isinstance(item, Lacks):
-                raise UsageError(item.what, item.fix)
+                raise UsageError(item.what.rpartition(", which ")[0], item.fix)
             reject(item)
 
         return refused
