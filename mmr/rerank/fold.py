@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmr.errors import UsageError
+from mmr.errors import BadItem, UsageError, shown
 from mmr.rerank.method import Answer, Floats, Given, Hit, Method, Tools
 from mmr.rerank.order import below
 
@@ -141,12 +141,16 @@ class Unfold(Method):
     """Makes the children of grouped hits hits again; their place and score before are their parent's."""
 
     def rerank(self, given: Given) -> Answer:
-        """A hit without `children` stays as it is."""
+        """A hit without `children` stays as it is; a child of two hits is taken from the first.
+
+        Raises `BadItem` for children that are no hits.
+        """
         hits: list[Hit] = []
         scores: list[float] = []
         parents: list[tuple[str, float, int]] = []
+        seen: set[str] = set()
         for rank, (hit, score) in enumerate(zip(given.hits, given.scores.tolist(), strict=True), 1):
-            children = hit.get("children") or [{**hit, "score": score}]
+            children = _children_of(hit, score, given, seen)
             own = np.array([child["score"] for child in children], np.float64)
             if self.params["order"] == "parent" and scores:
                 own = below(own, scores[-1])
@@ -158,3 +162,24 @@ class Unfold(Method):
         }  # fmt: skip
         why = [f"child of {name}, which was {rank} of {len(given.hits)}" for name, _, rank in parents]
         return Answer(scores, hits=hits, tail=False, fields=was, why=why)
+
+
+def _children_of(hit: Hit, score: float, given: Given, seen: set[str]) -> list[Hit]:
+    """The children of a hit that were not seen before; of one without any itself."""
+    children = hit.get("children", [])
+    good = isinstance(children, list) and all(
+        isinstance(one, dict) and isinstance(one.get("id"), str) and _is_number(one.get("score"))
+        for one in children
+    )
+    if not good:
+        what = f'"children" of the hit {shown(hit["id"])} are no hits with ids and scores'
+        raise BadItem(
+            given.where, what, "`mmr rerank group` writes them", stage="rerank", record=given.record
+        )
+    found = [one for one in children or [{**hit, "score": score}] if one["id"] not in seen]
+    seen.update(one["id"] for one in found)
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))

@@ -150,6 +150,25 @@ def test_unfold_by_parent_keeps_families_together():
 
 
 @pytest.mark.parametrize(
+    "children",
+    [3, [3], [{"id": "c"}], [{"id": 1, "score": 1}], [{"id": "c", "score": math.nan}],
+     [{"id": "c", "score": "1"}]],
+)  # fmt: skip
+def test_children_that_are_no_hits_are_a_bad_item(children):
+    bad = []
+    record = Record({"id": "q", "hits": [{"id": "b", "score": 1.0, "children": children}]})
+    assert list(reranked([record], find("unfold"), {}, reject=bad.append)) == []
+    assert '"children" of the hit b are no hits' in str(bad[0])
+
+
+def test_a_child_of_two_parents_comes_once():
+    child = {"id": "c", "score": 2.0}
+    hits = [{"id": "a", "score": 1.0, "children": [child]}, {"id": "b", "score": 0.5, "children": [child]}]
+    assert [hit["id"] for hit in run("unfold", hits)["hits"]] == ["c"]
+    assert [hit["id"] for hit in run("unfold", hits, order="parent")["hits"]] == ["c"]
+
+
+@pytest.mark.parametrize(
     ("values", "words"),
     [
         ({"top": 2}, "--top means nothing to --by max"),
