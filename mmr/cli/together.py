@@ -19,8 +19,7 @@ METHODS = [(row.name, row.summary) for row in TOGETHER]
 NAMES = dict(METHODS)
 WHY = (
     "it looks at all queries of the batch at once and supposes that every item is wanted by one of them: "
-    "with 250 queries on 50 of 538 items R@1 fell from 67.5 to 18.2, with one query an item it rose by 7 to "
-    "9 points"
+    "with 250 queries on 50 of 538 items R@1 fell by 42 to 51 points, with every item wanted it rose by 3 to 18"
 )
 
 

@@ -441,9 +441,9 @@ def test_what_does_not_belong_together_is_refused():
 
 def test_advice_names_what_is_known_to_hurt():
     assert "few for 7" in " ".join(advice(fitted("pca"), 20))
-    assert "19.4 points" in " ".join(advice(fitted("centre", mean="overall"), 1000))
+    assert "27.4 points" in " ".join(advice(fitted("centre", mean="overall"), 1000))
     assert advice(fitted("centre"), 1000) == []
-    assert "10.5 points" in " ".join(advice(fitted("whiten"), 1000))
+    assert "11.7 points" in " ".join(advice(fitted("whiten"), 1000))
     assert "more than 1 direction" in " ".join(advice(fitted("abtt", directions=2), 1000))
 
 
