@@ -19,7 +19,8 @@ METHODS = [(row.name, row.summary) for row in TOGETHER]
 NAMES = dict(METHODS)
 WHY = (
     "it looks at all queries of the batch at once and supposes that every item is wanted by one of them: "
-    "with 250 queries on 50 of 538 items R@1 fell by 42 to 51 points, with every item wanted it rose by 3 to 18"
+    "with 250 queries on 50 of 538 items R@1 fell by 42 to 51 points, with every item wanted it rose by 3 to "
+    "18"
 )
 
 
