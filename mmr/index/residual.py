@@ -19,20 +19,33 @@ if TYPE_CHECKING:
 
 MEAN_ROWS = 256
 SEED = 0
-WIDER = 4  # candidates by codes alone, for one that comes out; lengths and means decide among them
+WIDER = 2  # candidates of the scan, for one that comes out; lengths and products as they are decide
+MEANS = 4  # half bytes that hold an item's product with the mean query for the scan, as steps from 0 to 15
+SPREAD = 4  # standard deviations of these products that the steps reach to
+
+
+class Learnt(NamedTuple):
+    """What training finds: a rotation (d, m), the means of items and of queries (d,), and three numbers.
+
+    span  the lowest and highest product with the mean query that the scan tells apart, and the mean length
+          of an item about the mean over that of its code
+    """
+
+    turn: NDArray[np.float32]
+    items: NDArray[np.float32]
+    queries: NDArray[np.float32]
+    span: NDArray[np.float32]
 
 
 class Held(NamedTuple):
-    """What a file holds: FAISS's codes, the rotation (d, m), the means of items and queries (d,), numbers.
+    """What a file holds: FAISS's codes, what was learnt, and two numbers a row.
 
     numbers  (n, 2): the length of an item about the mean over the length of its code, and its product with
              the mean query
     """
 
     codes: Any
-    turn: NDArray[np.float32]
-    items: NDArray[np.float32]
-    queries: NDArray[np.float32]
+    learnt: Learnt
     numbers: NDArray[np.float32]
 
 
@@ -52,7 +65,7 @@ class Bebr(Coded):
     def size(self, dim: int, rows: int, params: Params) -> int:
         """Bytes of the structure's file: codes in blocks of 32 rows, two numbers a row, the rotation."""
         wide = _wide(dim)
-        codes = -(-wide * int(params["bits"]) // 8) + 8
+        codes = -(-(wide * int(params["bits"]) + 4 * MEANS) // 8) + 8
         return rows * codes + 4 * dim * (wide + 2)
 
     def holds(self, dim: int, rows: int, params: Params) -> int:
@@ -64,30 +77,32 @@ class Bebr(Coded):
         self, vectors: NDArray[np.float32], queries: NDArray[np.float32] | None, rows: int, params: Params,
         file: Path,
     ) -> None:  # fmt: skip
-        """Take the mean of items and, where there are queries, that of queries."""
+        """Take the means, of queries where there are some, and see how products with theirs spread."""
         dim = vectors.shape[1]
-        asked = vectors if queries is None else queries
+        items, asked = _mean(vectors), _mean(vectors if queries is None else queries)
+        turn = turned(dim, _wide(dim), SEED)
+        numbers, _ = _coded(vectors, Learnt(turn, items, asked, np.empty(0, np.float32)), int(params["bits"]))
+        middle, width = numbers[:, 1].mean(), SPREAD * numbers[:, 1].std() + np.float32(1e-6)
+        span = np.array([middle - width, middle + width, numbers[:, 0].mean()], np.float32)
         with open(file, "wb") as out:
-            write_arrays(out, turned(dim, _wide(dim), SEED), _mean(vectors), _mean(asked))
+            write_arrays(out, turn, items, asked, span)
 
     def write(self, vectors: NDArray[np.floating], params: Params, file: Path, trained: Path | None) -> None:
-        """Code (n, d) vectors into `file`: FAISS's index, then rotation, means, numbers, and their bytes."""
+        """Code (n, d) vectors into `file`: FAISS's index, what was learnt, numbers, and their bytes."""
         assert trained is not None
         faiss: Any = import_module("faiss")
+        bits = int(params["bits"])
         with open(trained, "rb") as source:
-            turn, items, queries = _read_head(source, trained)
-        codes, numbers = _empty(turn.shape[1], int(params["bits"])), np.empty((len(vectors), 2), np.float32)
+            learnt = _read_head(source, trained)
+        codes, numbers = _empty(learnt, bits), np.empty((len(vectors), 2), np.float32)
         for start in range(0, len(vectors), ADD_ROWS):
-            left = vectors[start : start + ADD_ROWS].astype(np.float32) - items
-            code = residual(left @ turn, int(params["bits"]))
-            codes.add(code)
-            part = numbers[start : start + ADD_ROWS]
-            part[:, 0] = np.linalg.norm(left, axis=1) / np.linalg.norm(code, axis=1)
-            part[:, 1] = left @ queries
+            part = slice(start, start + ADD_ROWS)
+            numbers[part], code = _coded(vectors[part], learnt, bits)
+            codes.add(np.hstack([code, _steps(numbers[part, 1], learnt.span, bits)]))
         faiss.write_index(codes, str(file))
         with open(file, "ab") as out:
             start = out.tell()
-            write_arrays(out, turn, items, queries)
+            write_arrays(out, *learnt)
             out.write(numbers.tobytes())
             out.write((out.tell() - start).to_bytes(8, "little"))
 
@@ -96,15 +111,17 @@ class Bebr(Coded):
     ) -> NDArray[np.int64]:
         """Row numbers (q, depth) of the best by the symmetric distance, lengths and means; -1 for none."""
         found: Held = self._opened(file)
-        left = queries - found.queries
-        code = residual(left @ found.turn, int(params["bits"]))
-        depth = min(depth, len(found.numbers))
-        distance, rows = found.codes.search(code, min(WIDER * depth, len(found.numbers)))
-        length = np.linalg.norm(left, axis=1) / np.linalg.norm(code, axis=1)
-        chosen = found.numbers[np.maximum(rows, 0)]
-        score = distance * length[:, None] * chosen[:, :, 0] + chosen[:, :, 1]
+        learnt, bits, count = found.learnt, int(params["bits"]), len(found.numbers)
+        left = queries - learnt.queries
+        code = residual(left @ learnt.turn, bits)
+        code *= (np.linalg.norm(left, axis=1) / np.linalg.norm(code, axis=1))[:, None]
+        means = np.tile(np.eye(1, 4 // bits, dtype=np.float32)[0], (len(code), MEANS))
+        distance, rows = found.codes.search(np.hstack([code, means]), min(WIDER * depth, count))
+        length, product = np.moveaxis(found.numbers[np.maximum(rows, 0)], 2, 0)
+        low, high, usual = learnt.span
+        score = (distance - np.clip(product, low, high) / usual) * length + product
         score[rows < 0] = -np.inf
-        best = np.argsort(-score, axis=1, kind="stable")[:, :depth]
+        best = np.argsort(-score, axis=1, kind="stable")[:, : min(depth, count)]
         return np.asarray(np.take_along_axis(rows, best, axis=1), np.int64)
 
     def map(self, file: Path) -> Held:
@@ -117,12 +134,12 @@ class Bebr(Coded):
             if start < 0:
                 raise damaged(file)
             source.seek(start)
-            turn, items, queries = _read_head(source, file)
+            learnt = _read_head(source, file)
             place, shape = source.tell(), (int(codes.ntotal), 2)
-            if end - place != 8 * codes.ntotal or not codes.ntotal or turn.shape[1] != codes.d:
+            if end - place != 8 * codes.ntotal or not codes.ntotal or learnt.turn.shape[1] >= codes.d:
                 raise damaged(file)
             numbers = np.memmap(source, np.float32, "r", place, shape).view(np.ndarray)
-        return Held(codes, turn, items, queries, numbers)
+        return Held(codes, learnt, numbers)
 
 
 def _wide(dim: int) -> int:
@@ -134,21 +151,51 @@ def _mean(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(rows.mean(axis=0, dtype=np.float64), np.float32)
 
 
-def _empty(wide: int, bits: int) -> Any:
+def _coded(
+    vectors: NDArray[np.floating], learnt: Learnt, bits: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The numbers (n, 2) of vectors (n, d), and what their bits decode to (n, m)."""
+    left = vectors.astype(np.float32) - learnt.items
+    code = residual(left @ learnt.turn, bits)
+    length = np.linalg.norm(left, axis=1) / np.linalg.norm(code, axis=1)
+    return np.stack([length, left @ learnt.queries], axis=1), code
+
+
+def _steps(product: NDArray[np.float32], span: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
+    """What `MEANS` half bytes hold of products (n,): their steps add up to it, as even as can be."""
+    low, high, _ = span
+    whole = np.rint((np.clip(product, low, high) - low) / (high - low) * (15 * MEANS)).astype(np.int64)
+    steps = (whole[:, None] + np.arange(MEANS)) // MEANS
+    found = np.zeros((len(product), MEANS, 4 // bits), np.float32)
+    found[:, :, 0] = _values(span)[steps]
+    return found.reshape(len(product), -1)
+
+
+def _values(span: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a step from 0 to 15 stands for, beside products of codes that items of the mean length have."""
+    low, high, usual = span
+    return np.asarray((low / MEANS + np.arange(16) * (high - low) / (15 * MEANS)) / usual, np.float32)
+
+
+def _empty(learnt: Learnt, bits: int) -> Any:
     """FAISS's codes scanned by tables in registers; their centroids are all that `bits` bits decode to."""
     faiss: Any = import_module("faiss")
-    width = 4 // bits
+    width, wide = 4 // bits, learnt.turn.shape[1]
     values = np.arange(1 - 2**bits, 2**bits, 2, dtype=np.float32) * np.float32(2.0 ** (1 - bits))
     grid = np.stack(np.meshgrid(*[values] * width, indexing="ij"), -1).reshape(16, width)
-    codes = faiss.IndexPQFastScan(wide, wide // width, 4, faiss.METRIC_INNER_PRODUCT)
-    faiss.copy_array_to_vector(np.tile(grid, (wide // width, 1)).ravel(), codes.pq.centroids)
+    means = np.zeros((16, width), np.float32)
+    means[:, 0] = _values(learnt.span)
+    pieces = wide // width
+    codes = faiss.IndexPQFastScan(wide + MEANS * width, pieces + MEANS, 4, faiss.METRIC_INNER_PRODUCT)
+    centroids = np.concatenate([np.tile(grid, (pieces, 1)), np.tile(means, (MEANS, 1))])
+    faiss.copy_array_to_vector(centroids.ravel(), codes.pq.centroids)
     codes.is_trained = True
     return codes
 
 
-def _read_head(source: BinaryIO, file: Path) -> Any:
-    """(rotation, mean of items, mean of queries), as they were written."""
-    turn, items, queries = read_arrays(source, file, 3)
-    if turn.ndim != 2 or items.shape != (len(turn),) or queries.shape != items.shape:
+def _read_head(source: BinaryIO, file: Path) -> Learnt:
+    """What was learnt, as it was written."""
+    turn, items, queries, span = read_arrays(source, file, 4)
+    if turn.ndim != 2 or items.shape != (len(turn),) or queries.shape != items.shape or span.shape != (3,):
         raise damaged(file)
-    return turn, items, queries
+    return Learnt(turn, items, queries, span)
