@@ -59,6 +59,9 @@ VECTOR = (
     ),
     click.option("--raw", is_flag=True, help="Take vectors as they are, not at length 1."),
     click.option(
+        "--keep-length", is_flag=True, help="Leave the result as long as it is, for items of an index."
+    ),
+    click.option(
         "--format",
         "format_",
         type=click.Choice(["jsonl", "npy"]),
@@ -115,7 +118,7 @@ def run(report: Report, method: Method | None, how: Mapping[str, Any], typed: st
     fallback = named(how["fallback"]) if how["fallback"] else None
     composer = Composer(settings, fallback=fallback, raw=how["raw"], on_zero=how["on_zero"],
                         explain=how["explain"], keep=how["keep_bindings"],
-                        constants=files.constants)  # fmt: skip
+                        length=how["keep_length"], constants=files.constants)  # fmt: skip
     with ExitStack() as stack:
         _write(_composed(composer, how, files, typed, report, stack), how)
     if composer.fell_back:
@@ -161,9 +164,16 @@ def _bulk(report: Report, method: Method, how: Mapping[str, Any], files: Files) 
 
     model = _stated(how)
     queries = composed(
-        method, files.each, files.constants, raw=how["raw"], on_zero=how["on_zero"], reject=report
+        method,
+        files.each,
+        files.constants,
+        raw=how["raw"],
+        on_zero=how["on_zero"],
+        reject=report,
+        length=how["keep_length"],
     )
-    report.note(f"{write(queries, method, how['output'], model):,} queries composed.")
+    count = write(queries, method, how["output"], model, length=how["keep_length"])
+    report.note(f"{count:,} queries composed.")
 
 
 def _stated(how: Mapping[str, Any]) -> str | None:

@@ -133,6 +133,7 @@ class Composer:
     on_zero   of a sum that cancels out: "fail" ends the run, "skip" leaves the query out, "text" takes t_m
     explain   add the field `explain`
     keep      keep `bindings` in the record
+    length    keep the length that the expression gives; the record then says `"unit": false`
     constants  named vectors that all queries share
 
     composed, lacking, fell_back, far  how many went through, how many lacked a vector, how many took the
@@ -142,11 +143,11 @@ class Composer:
     def __init__(
         self, settings: Sequence[tuple[str, Method | None]], *, fallback: Method | None = None,
         raw: bool = False, on_zero: str = "fail", explain: bool = False, keep: bool = False,
-        constants: Mapping[str, Column] = NONE,
+        length: bool = False, constants: Mapping[str, Column] = NONE,
     ) -> None:  # fmt: skip
         self.settings, self.fallback = list(settings), fallback
         self.raw, self.on_zero, self.explain, self.keep = raw, on_zero, explain, keep
-        self.constants = constants
+        self.constants, self.length = constants, length
         self.composed = self.fell_back = self.far = self.lacking = 0
 
     def needs(self, have: Iterable[str], lists: Iterable[str] = ()) -> tuple[str, ...]:
@@ -223,7 +224,8 @@ class Composer:
         """The queries of one method; those whose vectors do not fit each other apart."""
         try:
             columns = columns_of(records, chosen.names, self.constants)
-            outcome = evaluate(chosen.node, columns, chosen.params, len(records), raw=self.raw)
+            outcome = evaluate(chosen.node, columns, chosen.params, len(records), raw=self.raw,
+                               length=self.length)  # fmt: skip
         except (WrongShapeError, ZeroVectorError) as error:
             if len(records) == 1:
                 fix = "embed all vectors of a query with one model"
@@ -258,6 +260,8 @@ class Composer:
         if not self.keep:
             made.pop("bindings", None)
         made.pop("unit", None)
+        if self.length:
+            made["unit"] = False
         made["id"] = f"{record['id']}{suffix}"
         if suffix:
             made["of"] = record["id"]

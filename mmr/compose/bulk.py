@@ -27,7 +27,7 @@ class Block(NamedTuple):
 
 def composed(
     method: Method, files: Sequence[File], constants: Mapping[str, Column], *, raw: bool, on_zero: str,
-    reject: Reject,
+    reject: Reject, length: bool = False,
 ) -> Iterator[Block]:  # fmt: skip
     """Yield the queries of bare files of as many rows, 512 at a time.
 
@@ -43,7 +43,9 @@ def composed(
         n = len(columns[files[0].name])
         zeros = np.zeros(n, bool)
         try:
-            outcome = evaluate(method.node, {**constants, **columns}, method.params, n, raw=raw)
+            outcome = evaluate(
+                method.node, {**constants, **columns}, method.params, n, raw=raw, length=length
+            )
         except WrongShapeError as error:
             raise BadDataError(str(error), "Embed all vectors of a query with one model.") from None
         except ZeroVectorError as error:
@@ -74,11 +76,14 @@ def _refuse(
     reject(BadItem(where, what, "give it other weights", stage="compose", record={"id": str(row)}))
 
 
-def write(queries: Iterable[Block], method: Method, output: str, model: str | None) -> int:
+def write(
+    queries: Iterable[Block], method: Method, output: str, model: str | None, *, length: bool = False
+) -> int:
     """Write composed queries: X.npy as a pair, else NPY blocks; returns how many.
 
     output  `-` is standard output
     model   the full name of the encoder, where it is known
+    length  they are not of length 1, which the records then say
     """
     from mmr.stream.npy import our_header
 
@@ -88,7 +93,7 @@ def write(queries: Iterable[Block], method: Method, output: str, model: str | No
 
         with open_pair(output) as pair:
             for block in queries:
-                pair.write_rows(block.vectors, _lines(block, method, model))
+                pair.write_rows(block.vectors, _lines(block, method, model, length))
                 count += len(block.rows)
         return count
     with opened(output) as file:
@@ -99,9 +104,10 @@ def write(queries: Iterable[Block], method: Method, output: str, model: str | No
     return count
 
 
-def _lines(block: Block, method: Method, model: str | None) -> bytes:
+def _lines(block: Block, method: Method, model: str | None, length: bool) -> bytes:
     """The records of a block without their vectors, a line each."""
     named = b"" if model is None else b',"model":' + dumps(model)
+    named += b',"unit":false' if length else b""
     step = dumps(f"compose {method.step} norm=")[:-1].decode()
     tail = named.decode()
     return "".join(

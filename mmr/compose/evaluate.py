@@ -19,7 +19,7 @@ STRAIGHT = 1e-7  # an angle below which an arc is a line
 class Outcome:
     """What an expression gives for n queries.
 
-    vectors  (n, d) float32 of unit length; zeros where `zero`
+    vectors  (n, d) float32, of unit length unless `length` was kept; zeros where `zero`
     norms    (n,) length before it became 1
     zero     (n,) whether the sum, or one inside a function, cancelled out
     weights  what each vector, at unit length, was multiplied by in the end: a number or (n,)
@@ -44,18 +44,20 @@ class WrongShapeError(ValueError):
 
 
 def evaluate(
-    node: Node, columns: Mapping[str, Column], params: Mapping[str, float], n: int, *, raw: bool = False
-) -> Outcome:
+    node: Node, columns: Mapping[str, Column], params: Mapping[str, float], n: int, *, raw: bool = False,
+    length: bool = False,
+) -> Outcome:  # fmt: skip
     """Compute an expression for n queries.
 
     columns  the named vectors, brought to unit length unless `raw`; arguments that are a mean, weights or
              a basis are taken as they are
     params   the numbers $a
+    length   keep the length that the expression gives
 
     Sums are made in float64. Raises `ZeroVectorError` for an input of zeros, `WrongShapeError` for vectors of
     different d and for weights or a basis that do not fit.
     """
-    return _Evaluation(columns, params, n, raw).outcome(node)
+    return _Evaluation(columns, params, n, raw).outcome(node, length)
 
 
 def number(node: Node, params: Mapping[str, float]) -> float:
@@ -81,14 +83,14 @@ class _Evaluation:
         self._dim = next((column.rows.shape[1] for column in columns.values()), 0)
         self._computed = 0
 
-    def outcome(self, node: Node) -> Outcome:
-        while isinstance(node, Call) and node.function == "u":
+    def outcome(self, node: Node, length: bool) -> Outcome:
+        while isinstance(node, Call) and node.function == "u" and not length:
             node = node.arguments[0]
         mix = self._vector(node)
         total = mix.array(self._n)
         norms = lengths(total)
         self._zero |= norms <= ZERO
-        by = inverse(norms, ZERO)
+        by = 1.0 if length else inverse(norms, ZERO)
         vectors = np.empty(total.shape, np.float32)
         np.multiply(total, by[:, None] if isinstance(by, np.ndarray) else by, out=vectors, casting="unsafe")
         vectors[self._zero] = 0

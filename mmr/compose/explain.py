@@ -32,7 +32,7 @@ def explained(
     norms["result"] = _round(outcome.norms[i])
     dim = outcome.vectors.shape[1]
     means = {name: _unit(mine.mean(axis=0)) for name, mine in rows.items() if mine.shape[1] == dim}
-    means["result"] = outcome.vectors[i].astype(np.float64)
+    means["result"] = _unit(outcome.vectors[i].astype(np.float64))
     return {
         "composition": step + (" (fallback)" if fallback else ""),
         "norms": norms,

@@ -163,6 +163,27 @@ def test_a_terminal_without_input_gets_the_help(at):
     assert (done.status, "Methods:" in done.stderr) == (2, True)
 
 
+def test_captions_fold_into_the_vectors_of_a_gallery(at):
+    """WeiMoCIR scores (1 - b) q.g + b mean(q.c): a plain search of folded vectors that keep their length."""
+    items = "\n".join(
+        json.dumps({"id": name, "image": f"{name}.png", "captions": [f"a {name}", f"one {name} on white"]})
+        for name in ("apple", "pear", "plum")
+    )
+    parts = records(at("mmr embed --bind v=image:image --bind c=text:captions", stdin=items.encode()))
+    line = 'mmr compose expr "0.8*v + 0.2*mean(c)" --keep-length | mmr index -q folded.mmr'
+    text = "\n".join(map(json.dumps, parts)).encode()
+    assert at(line, stdin=text).status == 0
+    (found,) = records(at("mmr embed --queries --text 'a pear' | mmr query folded.mmr"))
+    q = np.array(found["vector"])
+    naive = {
+        one["id"]: 0.8 * q @ one["bindings"]["v"] + 0.2 * np.mean([q @ c for c in one["bindings"]["c"]])
+        for one in parts
+    }
+    assert {hit["id"]: hit["score"] for hit in found["hits"]} == pytest.approx(naive, abs=1e-6)
+    bare = at("mmr compose expr v --keep-length | jq -c .unit", stdin=text)
+    assert bare.lines == ["false"] * 3
+
+
 def test_npy_to_npy_and_its_pair(at, tmp_path):
     v, t = units(0, 700, 16), units(1, 700, 16)
     np.save(tmp_path / "v.npy", v)
