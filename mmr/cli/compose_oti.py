@@ -75,7 +75,7 @@ def _with(*groups: Iterable[Any]) -> Callable[[F], F]:
     \b
     Examples:
       mmr compose oti --image ref.jpg --text "that is {}, but as a sketch" --model clip | mmr query pics.mmr
-      mmr compose oti --from triplets.jsonl --model-of pics.mmr --keep-bindings | mmr compose pdv-f
+      mmr compose oti --from triplets.jsonl --model clip --keep-bindings | mmr compose pdv-f
     """,
 )
 @_with(ASKED, LEARNED, WRITTEN)
@@ -108,7 +108,7 @@ def oti(report: Report, **how: Any) -> None:
 
     \b
     Examples:
-      mmr compose encoder --model "cmd:./magiclens.sh" --image ref.jpg --text "at night" | mmr query pics.mmr
+      mmr compose encoder --model "cmd:./magiclens.sh" --image apple.png --text "at night" > q.jsonl
     """,
 )
 @_with(ASKED, WRITTEN)

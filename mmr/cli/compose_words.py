@@ -61,7 +61,7 @@ def describe(report: Report, files: tuple[str, ...], output: str, **how: Any) ->
 
     \b
     Examples:
-      mmr compose prompt captions.jsonl --style contextual | ./llm.sh | mmr compose parse > words.jsonl
+      mmr compose prompt captions.jsonl --style contextual | ./chat.sh | mmr compose parse > words.jsonl
     """,
 )
 @_files

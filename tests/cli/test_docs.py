@@ -270,6 +270,33 @@ for line in sys.stdin:
 """
 
 
+def words_and_programs(folder: Path) -> None:
+    """Queries on their way to words, and programs: a captioner, a rewriter, a chat, an encoder of both."""
+    query = {"id": "q1", "image": "pics/apple.png", "text": "in green"}
+    (folder / "triplets.jsonl").write_text(json.dumps(query) + "\n")
+    query["caption"] = "a red apple"
+    (folder / "captions.jsonl").write_text(json.dumps(query) + "\n")
+    (folder / "words.jsonl").write_text(json.dumps({**query, "edited": "a green apple"}) + "\n")
+    (folder / "replies.jsonl").write_text(json.dumps({**query, "reply": "Edited description: it"}) + "\n")
+    hello = {"tag": "t", "dim": 2, "fingerprint": "f", "compose": True}
+    answer = {"caption": "an apple", "edited": "a green apple", "vector": [1, 0]}
+    speaks = f"""#!{sys.executable}
+import json, sys
+sys.stdin.readline()
+print({json.dumps(hello)!r}, flush=True)
+for line in sys.stdin:
+    print(json.dumps(dict({answer!r}, key=json.loads(line)["key"])), flush=True)
+"""
+    chats = f"""#!{sys.executable}
+import json, sys
+for line in sys.stdin:
+    print(json.dumps(dict(json.loads(line), reply="Edited description: a green apple")))
+"""
+    for name, text in (("blip", speaks), ("llm", speaks), ("magiclens", speaks), ("chat", chats)):
+        (folder / f"{name}.sh").write_text(text)
+        (folder / f"{name}.sh").chmod(0o755)
+
+
 @pytest.fixture(scope="session")
 def gallery(tmp_path_factory) -> Path:
     """A folder as the examples have it: pics/ and photos/, indexes of both, queries, a run."""
@@ -296,6 +323,7 @@ def gallery(tmp_path_factory) -> Path:
     )
     words = ["a plum", "green fruit", "a dog", "something red", "the night", "a round thing"]
     (folder / "log.jsonl").write_text("".join(f'{{"text":"{text}"}}\n' for text in words))
+    words_and_programs(folder)
     (folder / "qrels.txt").write_text("q1 0 pics/apple.png 2\nq1 0 pics/pear.png 1\nq2 0 pics/plum.png 1\n")
     for name in ("yesno.py", "slow.py"):
         (folder / name).write_text(SCORER)
