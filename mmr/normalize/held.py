@@ -16,7 +16,7 @@ from mmr.normalize.method import Array, described
 from mmr.normalize.state import State, read_state
 from mmr.normalize.table import method
 
-SECONDS = 10**11  # products of numbers; a few seconds
+QUICK = 2 * 10**10  # products of numbers; less than a second
 
 
 def kept(state: State) -> State:
@@ -35,8 +35,8 @@ def kept_columns(state: State) -> dict[str, Array]:
 
 
 def affordable(state: State, items: int) -> bool:
-    """Whether the numbers of so many items cost no more than seconds."""
-    return items * state.banks.size * state.dim <= SECONDS
+    """Whether the numbers of so many items cost less than a second or so."""
+    return items * state.banks.size * state.dim <= QUICK
 
 
 def refreshed(state: State, gallery: Gallery) -> State:
