@@ -105,9 +105,8 @@ def command(
     if len(given) > 1:
         raise click.UsageError(f"--{given[0]} and --{given[1]}: one at a time.")
     verb = given[0] if given else None
-    given_recall = recall is not None and not (kind or converted or "").startswith("auto")
     _check_together(verb, files, kind, model, dry_run, max_delete, format_, wait, output, vector_format,
-                    tune_with, memory, given_recall)  # fmt: skip
+                    tune_with, memory, recall)  # fmt: skip
     asked = tune.asked(memory, recall, report)
     if verb == "info":
         _info(index, format_)
@@ -149,18 +148,19 @@ def command(
 def _check_together(
     verb: str | None, files: tuple[str, ...], kind: str | None, model: str | None, dry_run: bool,
     max_delete: float | None, format_: str | None, wait: float, output: str, vector_format: str,
-    tune_with: str | None, memory: str | None, recall: bool,
+    tune_with: str | None, memory: str | None, recall: float | None,
 ) -> None:  # fmt: skip
     """Refuse options that would do nothing beside the one that says what to do."""
     upserts = verb in (None, "sync")
     writes_records = verb in ("get", "dump")
+    builds = upserts or verb in ("rebuild", "convert")
     useless = {
         "FILE": bool(files) and not (upserts or verb == "delete"),
         "--kind": kind is not None and not (upserts or verb == "rebuild"),
         "--model": model is not None and not (upserts or tune_with),
-        "--tune-with": tune_with is not None and not (upserts or verb in ("rebuild", "convert", "tune")),
-        "--memory": memory is not None and not (upserts or verb in ("rebuild", "convert")),
-        "--recall": recall and verb != "tune",
+        "--tune-with": tune_with is not None and not (builds or verb == "tune"),
+        "--memory": memory is not None and not builds,
+        "--recall": recall is not None and not (builds or verb == "tune"),
         "--dry-run": dry_run and not (upserts or verb == "delete"),
         "--max-delete": max_delete is not None and verb != "sync",
         "--format": format_ is not None and verb not in ("info", "tune"),

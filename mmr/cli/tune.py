@@ -26,8 +26,8 @@ memory = click.option(
     "chooses what fits.  [default: what is free; half of it for auto]",
 )  # fmt: skip
 recall = click.option(
-    "--recall", type=SHARE, metavar="R", help="Of --tune and auto: the share of the 10 best hits that "
-    "searches shall find.  [default: 0.99]",
+    "--recall", type=SHARE, metavar="R", help="The share of the 10 best hits that searches shall find, as "
+    "measured when graphs, lists or codes are built.  [default: 0.99 of --tune and auto]",
 )  # fmt: skip
 share = click.option(
     "--recall", type=SHARE, metavar="R", help="Search so that the share R of the 10 best hits is found, as "

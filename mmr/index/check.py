@@ -155,7 +155,7 @@ def rebuild(
             meta = plan.converted(changer, row, {**params, **stays})
         keep_queries(changer, queries, reject=reject, model=model)
         merge.rebuild(changer, meta)
-        measure(changer)
+        measure(changer, changer.asked.recall)
         return changer.meta
 
 

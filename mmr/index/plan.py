@@ -55,7 +55,7 @@ class Asked(NamedTuple):
     """What the user says of memory and recall, and who is told what is done.
 
     memory   bytes, or None for what the machine has
-    recall   the share of the exact hits that a kind chosen by itself is tuned to; None for the usual
+    recall   the share of the exact hits that searches are tuned to; None for as it was, and the usual of auto
     say      is told plans, one line each
     queries  that stand for those to come, for the index to keep and to be tuned with
     model    what queries without a model are of; those that cannot be used go to `reject`

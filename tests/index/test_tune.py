@@ -202,6 +202,20 @@ def test_a_tuned_index_is_tuned_again_when_its_structures_change(tmp_path):
         assert "table" not in index.noted("recall")
 
 
+def test_a_kind_may_be_built_for_a_recall(tmp_path):
+    path = tmp_path / "x.mmr"
+    upsert(path, records(clustered(2, 1000)), reject=fail, kind="pq:least=100,m=8", asked=Asked(recall=0.8))
+    with open_index(path) as index:
+        assert index.noted("tuned")["recall"] == 0.8 and index.recall()["of_rows"] >= 0.8
+        first = index.noted("recall")
+    upsert(path, records(clustered(2, 1000)), reject=fail, kind="pq:least=100,m=8", asked=Asked(recall=0.8))
+    with open_index(path) as index:
+        assert index.noted("recall") == first, "measured once"
+    rebuild(path, kind="pq:least=100,m=16", asked=Asked(recall=0.9))
+    with open_index(path) as index:
+        assert index.noted("tuned")["recall"] == 0.9 and index.recall()["of_rows"] >= 0.9
+
+
 def test_queries_may_come_with_the_first_vectors(tmp_path):
     path, asked = tmp_path / "x.mmr", Asked(queries=queries(30))
     upsert(path, records(clustered(2, 1000)), reject=fail, kind="pq:least=100", asked=asked)
