@@ -65,14 +65,14 @@ class Language:
         put: Callable[[Record, list[Answer], str], None], stage: str,
     ) -> list[Record]:  # fmt: skip
         """Ask what each record needs and put the answers into it; those that failed are left out."""
-        asked: list[tuple[Record, int]] = []
+        asked: list[tuple[Record, int | BadItem]] = []
 
         def requests() -> Iterator[Request]:
             for record in records:
                 try:
                     wanted = ask(record)
                 except BadItem as error:
-                    self._reject(error)
+                    asked.append((record, error))
                     continue
                 asked.append((record, len(wanted)))
                 yield from wanted
@@ -80,6 +80,9 @@ class Language:
         answers = iter(list(program.answers(requests())))
         kept = []
         for record, number in asked:
+            if isinstance(number, BadItem):
+                self._reject(number)
+                continue
             found = list(islice(answers, number))
             if found:
                 try:
