@@ -80,7 +80,9 @@ def read_bank(path: str) -> Bank:
 
 
 def _picture(record: Mapping[str, Any]) -> list[str]:
-    """The digest of a record's picture, else its path; nothing of a record without one."""
+    """The digest of a record's picture, else its path; nothing where a vector is not of that alone."""
+    if any(step.startswith("compose ") or step.endswith(" composed") for step in record.get("via", ())):
+        return []
     known, image = record.get("digest"), record.get("image")
     if isinstance(known, str):
         return [known]

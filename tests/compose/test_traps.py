@@ -146,3 +146,45 @@ def test_a_list_is_the_mean_of_its_unit_vectors():
     node = expression("t_c").node
     got = evaluate(node, {"t_c": Column(rows, counts)}, {}, 1).vectors
     np.testing.assert_allclose(got, unit(unit(rows).mean(axis=0, keepdims=True)), atol=1e-6)
+
+
+def test_9_vectors_that_are_taken_off_far_are_said(sh):
+    far = "mmr compose pdv-t --at {} --caption 'a cat' --edited 'a dog' | jq -c .via[-1]"
+    assert "1 of 1 take a vector off more than 0.7 times" in sh(far.format(1.8)).stderr
+    assert sh(far.format(1.4)).stderr == ""
+
+
+def test_10_a_bank_for_composed_queries_is_of_composed_queries(sh, tmp_path):
+    from PIL import Image
+
+    for name in ("red", "blue", "green", "yellow"):
+        Image.new("RGB", (32, 32), name).save(tmp_path / f"{name}.png")
+    ask = "mmr compose weighted --image {0}.png --text '{0} at night' --keep-reference"
+    sh("mmr embed *.png | mmr index -q p.mmr")
+    sh(f"({ask.format('red')}; {ask.format('blue')}) > composed.jsonl; {ask.format('green')} > q.jsonl")
+    sh("mmr embed --text a --text b -o words.npy")
+    fit = "mmr fit nnn -q --index p.mmr --bank {} -o hubs.npz --neighbours 1"
+    apply = "mmr query p.mmr --from q.jsonl | mmr normalize apply hubs.npz"
+    words = sh(f"{fit.format('words.npy')}; {apply}")
+    assert words.status == 65
+    assert "image,text" in words.stderr
+    assert sh(f"{fit.format('composed.jsonl')}; {apply}").status == 0
+
+
+def test_11_a_graph_is_measured_against_the_flat_search(tmp_path):
+    from mmr.index import open_index, upsert
+    from mmr.index.search import Wanted, search
+
+    rows = units(5, 3000, 32)
+    items = [Record({"id": f"i{i}", "vector": row}) for i, row in enumerate(rows)]
+    for kind in ("flat", "hnsw:m=4,ef=8,least=8"):
+        upsert(tmp_path / f"{kind[:4]}.mmr", items, reject=raise_item, kind=kind)
+    named = {"v": units(6, 20, 32), "t_r": units(7, 20, 32), "t_c": units(8, 20, 32)}
+    queries = [query(f"q{i}", **{name: column[i] for name, column in named.items()}) for i in range(20)]
+    made = composed(method("pdv-f"), *queries)
+    with open_index(tmp_path / "flat.mmr") as flat, open_index(tmp_path / "hnsw.mmr") as graph:
+        true = [{hit["id"] for hit in hits} for hits in search(flat, made, Wanted(10))]
+        exact = [{hit["id"] for hit in hits} for hits in search(graph, made, Wanted(10, exact=True))]
+        walked = [{hit["id"] for hit in hits} for hits in search(graph, made, Wanted(10, refine=1))]
+    assert exact == true
+    assert 0 < np.mean([len(a & b) / 10 for a, b in zip(true, walked, strict=True)]) < 1
