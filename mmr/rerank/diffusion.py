@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmr.arrays.scales import minmax
+from mmr.rerank.alike import products
 from mmr.rerank.method import Answer, Floats, Given, Method
 
 Wide = NDArray[np.float64]
@@ -23,7 +24,7 @@ def diffused(
     """
     wide, start = np.asarray(vectors, np.float64), np.asarray(query, np.float64)
     m = len(wide)
-    edges = np.maximum(wide @ wide.T, 0) ** gamma
+    edges = np.maximum(products(wide), 0) ** gamma
     np.fill_diagonal(edges, 0)
     if neighbours < m - 1:
         inside = np.zeros((m, m), np.bool_)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmr.arrays.scales import minmax
+from mmr.rerank.alike import products
 from mmr.rerank.method import Answer, Floats, Given, Method
 from mmr.rerank.order import falling
 
@@ -51,8 +52,8 @@ class Diversify(Method):
         share = self.params["lambda"]
         if share == 1 or not len(given.hits):
             return Answer(given.scores)
-        vectors = given.vectors.astype(np.float64)
-        order, values, like = picked(minmax(given.scores, given.scores), vectors @ vectors.T, share)
+        alike = products(given.vectors)
+        order, values, like = picked(minmax(given.scores, given.scores), alike, share)
         ids = [given.hits[place]["id"] for place in order]
         scores, worth = np.empty(len(order)), np.empty(len(order))
         scores[order] = falling(ids, np.sort(given.scores)[::-1])
@@ -60,8 +61,8 @@ class Diversify(Method):
         why = [""] * len(order)
         for place, near in zip(order, like, strict=True):
             if near >= 0:
-                cosine = float(vectors[place] @ vectors[near])
-                why[place] = f"of those before it most like {given.hits[near]['id']} ({cosine:.4f})"
+                name = given.hits[near]["id"]
+                why[place] = f"of those before it most like {name} ({alike[place, near]:.4f})"
             else:
                 why[place] = "the most relevant"
         mmr = worth.astype(np.float32).tolist()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mmr.rerank.alike import products
 from mmr.rerank.method import Answer, Floats, Given, Hit, Method
 from mmr.stream.records import Record
 
@@ -186,7 +187,7 @@ def augmented(vectors: Floats, k: int, alpha: float | None = None) -> Wide:
     vectors (m, d); the j-th nearest weighs (k - j) / k, or with `alpha` max(cosine, 0) ** alpha.
     """
     wide = np.asarray(vectors, np.float64)
-    cosines = wide @ wide.T
+    cosines = products(wide)
     np.fill_diagonal(cosines, -np.inf)
     width = min(k, len(wide) - 1)
     if width < 1:

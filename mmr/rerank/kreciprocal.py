@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mmr.rerank.alike import products
 from mmr.rerank.method import Answer, Floats, Given, Method
 
 FEWEST = 2  # times k1: with fewer hits the sets of neighbours say little
@@ -24,7 +25,7 @@ def distances(
     column, and every list is sorted by it; numpy's half-to-even rounding halves k1.
     """
     points = np.vstack([query, vectors]).astype(np.float64)
-    first = np.maximum(2 - 2 * points @ points.T, 0) ** 2
+    first = np.maximum(2 - 2 * products(points), 0) ** 2
     np.fill_diagonal(first, 0)
     most = first.max(axis=0)
     first = np.divide(first, most, out=np.zeros_like(first), where=most > 0).T

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mmr.rerank.alike import DIGITS
 from mmr.rerank.method import Answer, Floats, Given, Method
 
 Ints = NDArray[np.int64]
+SLACK = 64  # how many units in the last place products may be off
 
 
 class Pooled(NamedTuple):
@@ -25,7 +27,7 @@ class Pooled(NamedTuple):
 def superglobal(query: Floats, vectors: Floats, neighbours: int = 9, beta: float = 0.15) -> Pooled:
     """Score hits by their refined vectors, as the authors' code does.
 
-    query    (d,), vectors (m, d) of unit length; float32 is computed in float32, float64 in float64
+    query    (d,), vectors (m, d) of length 1; cosines of float32 are computed in float32
     returns  scores (m,): half query . g_i, half expanded . g_i, where g_i is the mean of a hit (weight 1) and
              its `neighbours` nearest hits (weight beta * cosine, not below 0), and the expanded query the
              maximum, number by number, of the first neighbours + 1 refined hits
@@ -38,34 +40,41 @@ def superglobal(query: Floats, vectors: Floats, neighbours: int = 9, beta: float
         none = np.empty(0, vectors.dtype)
         return Pooled(none, none, none, np.empty((0, 0), np.int64))
     width = min(neighbours + 1, m)
-    cosines = vectors @ vectors.T
-    np.fill_diagonal(cosines, np.inf)
-    near = _largest(cosines, width)
-    weights = np.take_along_axis(cosines, near, axis=1)
-    itself = np.isposinf(weights)
-    weights = np.maximum(weights, 0)
-    weights *= weights.dtype.type(beta)
-    weights[itself] = 1
+    near = nearest(vectors, width)
+    weights = np.einsum("mkd,md->mk", vectors[near], vectors).astype(np.float64)
+    weights = beta * np.maximum(weights, 0)
+    weights[near == np.arange(m)[:, None]] = 1
     weights /= weights.sum(axis=1, keepdims=True)
-    first = np.einsum("mk,mk->m", weights, (vectors @ query)[near])
+    wide = vectors.astype(np.float64, copy=False)
+    first = np.einsum("mk,mk->m", weights, (wide @ query)[near])
     best = np.lexsort((np.arange(m), -first))[:width]
-    refined = np.einsum("mk,mkd->md", weights[best], vectors[near[best]])
-    second = np.einsum("mk,mk->m", weights, (vectors @ refined.max(axis=0))[near])
+    refined = np.einsum("mk,mkd->md", weights[best], wide[near[best]])
+    second = np.einsum("mk,mk->m", weights, (wide @ refined.max(axis=0))[near])
     return Pooled((first + second) / 2, first, second, near)
 
 
-def _largest(rows: Floats, width: int) -> Ints:
-    """The places (m, width) of the largest of each row of (m, m), in no order.
+def nearest(vectors: Floats, width: int) -> Ints:
+    """The places (m, width) of the nearest rows of each row of (m, d), itself among them, in no order.
 
-    Values are split faster than places, so places are looked for only where a tie makes it unclear which.
+    Rows that the arithmetic cannot tell apart from the last of them are compared in float64, and where they
+    are equal there the lower place is taken: threads and duplicates change nothing.
     """
-    m = len(rows)
+    m = len(vectors)
     if width == m:
         return np.broadcast_to(np.arange(m), (m, m))
-    inside = np.flatnonzero(rows >= np.partition(rows, m - width, axis=1)[:, m - width, None])
-    if len(inside) == m * width:
-        return inside.reshape(m, width) - m * np.arange(m)[:, None]
-    return np.argpartition(rows, m - width, axis=1)[:, m - width :]
+    products = vectors @ vectors.T
+    np.fill_diagonal(products, np.inf)
+    last = np.partition(products, m - width, axis=1)[:, m - width]
+    inside = products >= (last - SLACK * np.finfo(products.dtype).eps)[:, None]
+    clear = np.count_nonzero(inside, axis=1) == width
+    found = np.empty((m, width), np.int64)
+    found[clear] = np.flatnonzero(inside if clear.all() else inside[clear]).reshape(-1, width) % m
+    for row in np.flatnonzero(~clear).tolist():
+        rivals = np.flatnonzero(inside[row])
+        exact = np.round(vectors[rivals].astype(np.float64) @ vectors[row].astype(np.float64), DIGITS)
+        exact[rivals == row] = np.inf
+        found[row] = rivals[np.argsort(-exact, kind="stable")[:width]]
+    return found
 
 
 class SuperGlobal(Method):

@@ -50,6 +50,20 @@ def test_the_same_bytes_alone_in_a_batch_and_with_the_vectors_in_the_hits(folder
     assert len(set(carried.lines)) == 1
 
 
+def test_the_same_bytes_at_any_number_of_threads(tmp_path, sh):
+    """200 hits of 64 dimensions, among them copies: enough for BLAS to use its threads."""
+    rows = unit(5, 240, 64, dtype=np.float32)
+    rows[200:] = rows[:40]
+    np.save(tmp_path / "g.npy", rows)
+    assert (
+        sh("mmr index -q g.mmr g.npy && mmr query -q g.mmr --all-items -k 200 | head -40 > raw.jsonl").status
+        == 0
+    )
+    for name in [*BOTH, "diversify"]:
+        line = f"OPENBLAS_NUM_THREADS=%d mmr rerank {name} --index g.mmr raw.jsonl -q | sha256sum"
+        assert len(set(sh(f"{line % 1}; {line % 2}").lines)) == 1, name
+
+
 def test_every_method_from_vectors_runs(folder, sh):
     done = sh(f"for m in {' '.join(BOTH)}; do mmr rerank $m --index g.mmr raw.jsonl --explain | wc -l; done")
     assert (done.lines, done.stderr) == (["30"] * len(BOTH), "")

@@ -86,6 +86,15 @@ def test_trap_a_duplicate_is_not_taken_for_the_item_itself():
     assert found.scores == pytest.approx(np.full(3, found.scores[0]), abs=1e-12)
 
 
+def test_neighbours_that_tie_are_the_first_in_the_list():
+    """Four copies of one hit and room for two neighbours: the lower places, and always themselves."""
+    x = np.vstack([np.repeat(unit(3, 1, 8), 4, axis=0), unit(4, 6, 8)]).astype(np.float32)
+    found = superglobal.nearest(x, 3)
+    assert [set(row) for row in found[:4].tolist()] == [{0, 1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 1, 3}]
+    everyone = superglobal.nearest(np.repeat(x[:1], 5, axis=0), 2)
+    assert [set(row) for row in everyone.tolist()] == [{0, 1}, {0, 1}, {0, 2}, {0, 3}, {0, 4}]
+
+
 def test_trap_fewer_hits_than_neighbours_uses_all():
     q, x = unit(1, 5), unit(2, 4, 5)
     assert (superglobal.superglobal(q, x, 9).scores == superglobal.superglobal(q, x, 3).scores).all()
