@@ -148,13 +148,13 @@ def rebuild(
     """
     with writer(path, wait, corrector, asked) as changer, translated(changer.path):
         assert changer.meta is not None
-        meta = changer.meta
+        meta, stale = changer.meta, tuple[str, ...]()
         if kind is not None:
             row, params = parse(kind)
             stays = {} if "dtype=" in kind else {"dtype": meta.dtype}
-            meta = plan.converted(changer, row, {**params, **stays})
+            meta, stale = plan.converted(changer, row, {**params, **stays})
         keep_queries(changer, queries, reject=reject, model=model)
-        merge.rebuild(changer, meta)
+        merge.rebuild(changer, meta, stale)
         measure(changer, changer.asked.recall)
         return changer.meta
 

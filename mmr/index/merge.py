@@ -78,15 +78,18 @@ def compact(changer: Changer) -> None:
     build(changer)
 
 
-def rebuild(changer: Changer, meta: Meta) -> None:
-    """Build every structure anew from the vectors, after the change to another kind or other parameters."""
+def rebuild(changer: Changer, meta: Meta, stale: Sequence[str] = ()) -> None:
+    """Build every structure anew from the vectors, after the change to another kind or other parameters.
+
+    stale  names of what the catalogue notes and does not hold then
+    """
     assert changer.meta is not None
     found = parts(changer)
     if meta.dtype != changer.meta.dtype and found:
         together(changer, [part.number for part in found], meta)
     elif adapter(meta.kind).suffix is not None and (chosen := costly(found, 1)):
         together(changer, chosen)
-    convert(changer, meta)
+    convert(changer, meta, stale)
 
 
 def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None) -> int:

@@ -222,17 +222,15 @@ def _thought(changer: Changer, auto: dict[str, Any], rows: int, dtype: str) -> P
     return found
 
 
-def converted(changer: Changer, row: Row, params: Params) -> Meta:
-    """What an index becomes when the user names another kind, or auto; earlier choices are forgotten."""
+def converted(changer: Changer, row: Row, params: Params) -> tuple[Meta, tuple[str, ...]]:
+    """What an index becomes when the user names another kind, or auto; the notes that do not hold then."""
     meta = changer.meta
     assert meta is not None
+    if row is not AUTO:
+        return replace(meta, kind=row.name, params=params), ("auto", "tuned")
     with change(changer.connection):
-        changer.connection.execute("DELETE FROM meta WHERE key = 'auto'")
-        settings.untuned(changer.connection)
-        if row is AUTO:
-            begin(changer.connection, changer.asked)
+        begin(changer.connection, changer.asked)
     auto = stored(changer.connection)
-    if auto is None:
-        return replace(meta, kind=row.name, params=params)
+    assert auto is not None
     found = _thought(changer, auto, meta.count, str(params["dtype"]) or meta.dtype)
-    return replace(meta, kind=found.kind, params=found.params)
+    return replace(meta, kind=found.kind, params=found.params), () if found.structure else ("tuned",)

@@ -191,11 +191,6 @@ def keep(connection: sqlite3.Connection, wanted: float, chosen: Params) -> None:
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('tuned', ?)", (value,))
 
 
-def untuned(connection: sqlite3.Connection) -> None:
-    """Forget what the index was tuned to, inside the transaction under way."""
-    connection.execute("DELETE FROM meta WHERE key = 'tuned'")
-
-
 def asked_same(connection: sqlite3.Connection, meta: Meta, params: Params) -> bool:
     """Whether parameters are the index's, but for those that tuning has chosen."""
     found = tuned(connection)

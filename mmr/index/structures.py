@@ -65,9 +65,10 @@ def build(changer: Changer) -> None:
             changer.connection.execute("DELETE FROM meta WHERE key = 'recall'")
 
 
-def convert(changer: Changer, meta: Meta) -> None:
+def convert(changer: Changer, meta: Meta, stale: Sequence[str] = ()) -> None:
     """Make every structure anew as `meta` says, and commit kind, parameters and files in one change.
 
+    stale  names of what the catalogue notes and does not hold then
     Until then the index is what it was. Raises `BadDataError` where there are too few rows to train.
     """
     kind, found = adapter(meta.kind), _large(changer, meta)
@@ -85,7 +86,7 @@ def convert(changer: Changer, meta: Meta) -> None:
     with change(connection):
         catalogue.write_meta(connection, meta)
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('trained_on', ?)", (rows,))
-        connection.execute("DELETE FROM meta WHERE key = 'recall'")
+        connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in ("recall", *stale)])
         connection.executemany("DELETE FROM files WHERE name = ?", [(name,) for name in old])
         for number, file in written:
             changer.add_files(number, [file])

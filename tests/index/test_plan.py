@@ -275,6 +275,17 @@ def test_what_does_not_fit_is_refused_and_nothing_is_lost(tmp_path):
     assert check(path) == []
 
 
+def test_a_refused_conversion_leaves_what_auto_and_tuning_chose(tmp_path, small):
+    path = tmp_path / "x.mmr"
+    upsert(path, records(clustered(2, 1000)), reject=fail, kind="auto")
+    before = kind_of(path)
+    with pytest.raises(OutputError):
+        rebuild(path, kind="hnsw:least=100", asked=Asked(1000))
+    assert kind_of(path) == before and before[2]["knobs"]
+    rebuild(path, kind="hnsw:least=100")
+    assert kind_of(path) == ("hnsw", None, None)
+
+
 def test_the_memory_of_the_machine_is_the_limit_without_another(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 1000)
     with pytest.raises(OutputError, match="and this machine allows 1,000 bytes"):
