@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mmr.index import Index
+    from mmr.index import Index, Segment
 
 HELD = 1 << 20  # ids whose places are remembered
 
@@ -26,6 +26,7 @@ class Gather:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._places: dict[str, tuple[int, int]] = {}
+        self._segments: list[Segment] | None = None
         self.name, self.model = shown(index.path.name), index.meta.model
 
     def __call__(self, lists: Sequence[Sequence[str]]) -> list[NDArray[np.float32] | str]:
@@ -49,10 +50,13 @@ class Gather:
 
     def _look(self, names: Sequence[str]) -> dict[int, NDArray[np.floating]]:
         """Find where the ids are in the newest state; returns its segments."""
-        if self._index.refresh() or len(self._places) > HELD:
+        self._index.refresh()
+        segments = self._index.segments()  # another list where anybody found another state
+        if segments is not self._segments or len(self._places) > HELD:
             self._places.clear()
+            self._segments = segments
         self._places.update(self._index.places_of([name for name in names if name not in self._places]))
-        return {segment.number: segment.vectors for segment in self._index.segments()}
+        return {segment.number: segment.vectors for segment in segments}
 
 
 def _rows(

@@ -41,7 +41,7 @@ def reranked(
     tools = tools or Tools()
     many = row.depth if depth is None else depth
     step = described(row, params, many)
-    across = Across(row, tools.note)
+    across = Across(row, tools)
     working = method(row)(params, tools)
     try:
         for batch in batches(records, working.BATCH):

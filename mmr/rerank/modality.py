@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmr.rerank.method import Note
+from mmr.rerank.method import Tools
 from mmr.rerank.table import Row
 
+LOOKED_UP = 10
 WORDS = {"image": "pictures", "text": "words"}
 
 
@@ -28,10 +29,14 @@ def of_hits(hits: Sequence[Mapping[str, Any]]) -> str:
 
 
 class Across:
-    """Warns once where a method that is not safe across modalities meets words and pictures."""
+    """Warns once where a method that is not safe across modalities meets words and pictures.
 
-    def __init__(self, row: Row, note: Note) -> None:
-        self._row, self._note = row, note
+    Hits that say nothing of themselves, as those of a TREC run, are looked up in the index.
+    """
+
+    def __init__(self, row: Row, tools: Tools) -> None:
+        self._row, self._tools = row, tools
+        self._stored: str | None = None
         self._done = row.across != "hurts"
 
     def meets(self, record: Mapping[str, Any], hits: Sequence[Mapping[str, Any]], where: str) -> None:
@@ -39,9 +44,18 @@ class Across:
         if self._done:
             return
         query, gallery = of_query(record), of_hits(hits)
+        if query and hits and not gallery:
+            gallery = self._looked_up(hits)
         if query and gallery and query != gallery:
             self._done = True
-            self._note(
+            self._tools.note(
                 f"{where} asks with {WORDS[query]}, and its hits are {WORDS[gallery]}: {self._row.name} is "
                 f"not safe there. {self._row.safe}."
             )
+
+    def _looked_up(self, hits: Sequence[Mapping[str, Any]]) -> str:
+        """What the index says of the first hits that it is asked about, and so of all."""
+        if self._stored is None and self._tools.fields_of is not None:
+            found = self._tools.fields_of([hit["id"] for hit in hits[:LOOKED_UP]], ("image", "text"))
+            self._stored = of_hits([fields for fields in found if fields is not None])
+        return self._stored or ""

@@ -94,6 +94,24 @@ def test_an_index_may_change_between_queries(folder, sh):
     assert done.lines == ["q0"] and f"the hit {gone} is not in g.mmr" in done.stderr
 
 
+def test_a_changed_index_is_seen_whoever_looked_first(folder):
+    """Another reader of the same index may have gone to its newest state before the vectors are asked for."""
+    from mmr.cli.gathered import Gather
+    from mmr.index import open_index
+
+    first = np.float32(np.eye(16)[3])
+    with open_index(folder / "g.mmr") as index:
+        gather = Gather(index)
+        before = gather([["g1", "g2"]])[0]
+        line = json.dumps({"id": "g1", "model": "toy#1", "vector": first.tolist()})
+        subprocess.run(["mmr", "index", "-q", "g.mmr"], input=line.encode(), cwd=folder, check=True,
+                       env=program_environment())  # fmt: skip
+        index.refresh()
+        after = gather([["g1", "g2"]])[0]
+    assert after[0].tolist() == first.tolist() and after[1].tolist() == before[1].tolist()
+    assert before[0].tolist() != after[0].tolist()
+
+
 def test_what_cannot_be_written(folder, sh):
     assert sh("mmr rerank superglobal --index g.mmr raw.jsonl -o /dev/full").status == 74
     assert sh("mmr rerank fuse raw.jsonl raw.jsonl --format trec -o nowhere/x.trec").status == 73

@@ -148,6 +148,22 @@ def test_trap_words_against_pictures_are_warned_of_once(name):
     assert len(lines) == 1
 
 
+def test_hits_of_a_run_are_looked_up_in_the_index():
+    """A run says nothing of its items; queries that ask with pictures first do not hide those with words."""
+    lines: list[str] = []
+    asked: list[list[str]] = []
+
+    def fields_of(names, fields):
+        asked.append(list(names))
+        return [None, *({"image": f"{name}.jpg"} for name in names[1:])]
+
+    some = queries(3, m=45)
+    some[0]["image"] = "mine.jpg"
+    some[1]["text"] = some[2]["text"] = "a red apple"
+    rerank(some, "superglobal", tools=Tools(note=lines.append, fields_of=fields_of))
+    assert len(lines) == 1 and len(asked) == 1 and len(asked[0]) == 10
+
+
 def test_trap_more_feedback_drifts_and_is_taken_back():
     """Behind eight hits on all sides of the query lies a crowd: feedback of all moves to it."""
     q = np.eye(16)[0]
