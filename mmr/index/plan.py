@@ -26,6 +26,7 @@ SLOW = 20_000_000  # the same of other types
 CODES = 500_000_000  # numbers whose codes a query reads in about 5 ms
 BYTES = {"float32": 4, "float16": 2}  # others take one
 GROWTH = 2  # the plan is thought over when there are so many times more rows, or so many times fewer
+LONG, LARGE = 60, 1 << 30  # seconds and bytes; what takes as much says so before it works
 BUDGET = 0.5  # of the memory that is free
 
 
@@ -128,6 +129,22 @@ def seconds(kind: str, rows: int, dim: int, params: Params) -> float:
         trained = adapter(kind).takes(rows, params)
         return turned + (2.5e-10 * trained + 2.5e-11 * rows) * lists * dim + fill(1, 0.02)
     return (0.004 * dim if kind == "pq" else 0) + turned + fill(0.2, 0.02 if kind != "sq8" else 0.002)
+
+
+def start(changer: Changer, meta: Meta, rows: list[int]) -> None:
+    """Before structures are built: refuse what cannot fit, and say what takes minutes or gigabytes.
+
+    rows  of each segment that gets one
+    Raises `OutputError` with the figures where it does not fit. A plan of auto is said already.
+    """
+    memory.check(changer.path, meta, rows, changer.asked.memory)
+    took = sum(seconds(meta.kind, count, meta.dim, meta.params) for count in rows)
+    need = memory.needed(meta, rows)
+    if (took >= LONG or need >= LARGE) and stored(changer.connection) is None:
+        kind, over = spelled(meta.kind, meta.params), f"{sum(rows):,} vectors of {meta.dim:,} numbers"
+        changer.asked.say(
+            f"building {kind} over {over} takes about {_duration(took)} and {words(need)} of memory."
+        )
 
 
 def lines(plan: Plan, recall: float) -> Iterator[str]:

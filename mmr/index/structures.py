@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mmr.errors import BadDataError, shown
-from mmr.index import catalogue, memory
+from mmr.index import catalogue, plan
 from mmr.index.catalogue import TRAINED, Meta, change
 from mmr.index.segments import Written, live_rows, write_structure
 from mmr.index.table import Kind, adapter
@@ -51,7 +51,7 @@ def build(changer: Changer) -> None:
     missing = [part for part in _large(changer, meta) if part.number not in _built(changer)]
     if not missing:
         return
-    memory.check(changer.path, meta, [part.rows for part in missing], changer.asked.memory)
+    plan.start(changer, meta, [part.rows for part in missing])
     if kind.needs(meta.dim, meta.params):
         rows = _trained_on(changer)
         if rows is None or sum(part.live for part in parts(changer)) > GROWTH * rows:
@@ -77,7 +77,7 @@ def convert(changer: Changer, meta: Meta, stale: Sequence[str] = ()) -> None:
     written: list[tuple[int, Written]] = []
     rows, trained = None, None
     if kind.suffix is not None and found:
-        memory.check(changer.path, meta, [part.rows for part in found], changer.asked.memory)
+        plan.start(changer, meta, [part.rows for part in found])
         if kind.needs(meta.dim, meta.params):
             rows = sum(part.live for part in parts(changer))
             written.append((TRAINED, _train(changer, kind, meta)))

@@ -275,6 +275,19 @@ def test_what_does_not_fit_is_refused_and_nothing_is_lost(tmp_path):
     assert check(path) == []
 
 
+def test_what_takes_long_says_so_before_it_works(tmp_path, monkeypatch):
+    path, said = tmp_path / "x.mmr", []
+    upsert(path, records(clustered(2, 1000)), reject=fail, asked=Asked(say=said.append))
+    rebuild(path, kind="hnsw:least=100", asked=Asked(say=said.append))
+    assert said == []
+    monkeypatch.setattr(plan, "LARGE", 1000)
+    rebuild(path, kind="hnsw:least=100,m=16", asked=Asked(say=said.append))
+    expected = (
+        "building hnsw:m=16,least=100 over 1,000 vectors of 32 numbers takes about 1 s and 531 KiB of memory."
+    )
+    assert said == [expected]
+
+
 def test_a_refused_conversion_leaves_what_auto_and_tuning_chose(tmp_path, small):
     path = tmp_path / "x.mmr"
     upsert(path, records(clustered(2, 1000)), reject=fail, kind="auto")
