@@ -288,7 +288,7 @@ complete -c mmr -n '__fish_seen_subcommand_from rerank' -l cache -r -F -d 'Where
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l no-cache -d 'Keep no answers beyond this run'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l anchors -r -F -d 'The model\'s scores of the items for other queries: a run in which every query has them'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l budget -x -d 'Calls for a query, spent from the top; the hits below keep their order'
-complete -c mmr -n '__fish_seen_subcommand_from rerank' -l rounds -x -d 'The budget is spent in so many rounds and one: at first on hits spread over the ranking, then on the best guesses; 1 is ANNCUR, more are ADACUR'
+complete -c mmr -n '__fish_seen_subcommand_from rerank' -l rounds -x -d 'The budget is spent on the first hits, and then in so many rounds on the best guesses; 1 is ANNCUR, more are ADACUR'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l method -x -a 'rrf combsum combmnz combanz combmax combmed isr log-isr log1p-isr borda rbc convex' -d 'How places or scores are added up: rrf, combsum, combmnz, combanz, combmax, combmed, isr, log-isr, log1p-isr, borda, rbc or convex'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l prompt -x -d 'yes-no: what is asked, yes-no, true-false or a file like those; the first unless told'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l words -x -d 'Words that they may have together'
