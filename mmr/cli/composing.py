@@ -108,7 +108,8 @@ def run(report: Report, method: Method | None, how: Mapping[str, Any], typed: st
     from mmr.compose.apply import method as named
     from mmr.compose.files import Files, whole_names
 
-    files = Files(how["binds"], whole_names(method.node) if method is not None else ())
+    whole = whole_names(method.node) if method is not None else ()
+    files = Files(how["binds"], whole, method is not None and _alone(how, method.names))
     if method is not None and _is_bulk(how, files, method):
         _bulk(report, method, how, files)
         return
@@ -138,21 +139,24 @@ def run_recipes(report: Report, recipes: Recipes, how: Mapping[str, Any], typed:
 
     from mmr.compose.files import Files
 
-    files = Files(how["binds"])
+    files = Files(how["binds"], alone=_alone(how, recipes.takes))
     recipes.shared = {name: np.atleast_2d(column.rows) for name, column in files.constants.items()}
     with ExitStack() as stack:
         _write(_composed(recipes, how, files, typed, report, stack), {**how, "format_": "jsonl"})
 
 
-def _is_bulk(how: Mapping[str, Any], files: Files, method: Method) -> bool:
-    """Whether bare files are all that is composed, and vectors all that is wanted."""
+def _alone(how: Mapping[str, Any], names: Iterable[str]) -> bool:
+    """Whether the files of --bind hold all that is needed, and nothing else holds queries."""
     from mmr.cli.typed import SAID
 
-    alone = (
-        not how["queries_from"]
-        and not any(how[name] for name in SAID)
-        and set(method.names) <= set(files.names)
-    )
+    bound = {text.partition("=")[0] for text in how["binds"]}
+    other = how["queries_from"] or any(how[name] for name in SAID)
+    return bool(bound) and not other and set(names) <= bound
+
+
+def _is_bulk(how: Mapping[str, Any], files: Files, method: Method) -> bool:
+    """Whether bare files are all that is composed, and vectors all that is wanted."""
+    alone = _alone(how, method.names)
     plain = not (how["sweeps"] or how["explain"] or how["keep_bindings"]) and how["on_zero"] != "text"
     to_npy = how["output"].endswith(".npy") or how["format_"] == "npy"
     return alone and plain and to_npy and bool(files.each) and not any(one.pair for one in files.each)
@@ -207,6 +211,11 @@ def _composed(
     beside: Iterable[Record]
     if typed is not None and how["queries_from"]:
         raise click.UsageError("ask in one way: --image, --text and the like, or --from FILE.")
+    if typed is not None and files.each:
+        one = files.each[0]
+        raise click.UsageError(
+            f"--bind {one.name}: {len(one.rows):,} rows, and the command line is one query."
+        )
     if typed is not None:
         records = [typed.record(vector_of, model)]
     elif files.each and not how["queries_from"]:
@@ -219,6 +228,8 @@ def _composed(
     reject = typed.refuse(report) if typed is not None else report
     binder = Binder(encoders, (typed or composer).needs, templates=how["templates"], batch=how["batch"],
                     given=files.names, stored=vector_of, model=model)  # fmt: skip
+    if files.model is not None:
+        records = _same_model(records, files.model)
     bound = binder.of(_prepared(records, how, report, stack), reject)
     yield from composer.of(typed.folded(bound) if typed is not None else bound, reject)
     encoders.keep_tower()
@@ -246,6 +257,20 @@ def _of_model(records: Iterable[Record], model: str | None) -> Iterator[Record]:
         if model is not None:
             record.setdefault("model", model)
         yield record
+
+
+def _same_model(records: Iterable[Record], model: str) -> Iterable[Record]:
+    """Compare records with the model of the files beside them; what names none is of it."""
+    from mmr.stream.pipe import Records
+    from mmr.stream.records import check_model
+
+    def checked() -> Iterator[Record]:
+        for record in records:
+            check_model(record.get("model"), model, expected_by=str(record.place), found_by="--bind")
+            record.setdefault("model", model)
+            yield record
+
+    return Records(checked(), records.waits if isinstance(records, Records) else lambda: False)
 
 
 def _excluding(records: Iterable[Record], wanted: bool) -> Iterable[Record]:

@@ -35,13 +35,17 @@ class File(NamedTuple):
 class Files:
     """The files of --bind: those that hold one thing for all queries, and those with something for each.
 
+    whole  the names of a mean or a basis, of as many rows as there are
+    alone  there are no other queries: files of one row each are one
+
     constants  a mean, a basis, weights, or one vector: by name
     each       files with vectors of single queries
+    model      the model that the records of constants name, None where they name none
 
     Raises `UsageError` for what is no NAME=FILE, `MissingInputError` for a file that is not there.
     """
 
-    def __init__(self, binds: Sequence[str], whole: Iterable[str] = ()) -> None:
+    def __init__(self, binds: Sequence[str], whole: Iterable[str] = (), alone: bool = False) -> None:
         found = [_opened(text) for text in binds]
         names = [one.name for one in found]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -52,15 +56,25 @@ class Files:
         for_all = frozenset(whole)
         self.constants: dict[str, Column] = {}
         self.each: list[File] = []
+        self.model: str | None = None
+        single = all(len(one.rows) == 1 for one in found if one.name not in for_all)
         for one in found:
-            if one.name in for_all or (len(one.rows) == 1 and not one.pair):
+            if one.name in for_all or (len(one.rows) == 1 and not (alone and single)):
                 bad = np.flatnonzero(~finite_rows(one.rows))
                 if len(bad):
                     where = place_of(one, int(bad[0]))
                     raise BadDataError(f"{where}: a number is not finite", "Write it again.")
                 self.constants[one.name] = Column(np.asarray(one.rows))
+                self._take_model(one)
             else:
                 self.each.append(one)
+
+    def _take_model(self, one: File) -> None:
+        """Note the model of a pair, and compare it with those before. Raises `BadDataError` for another."""
+        for record in read_records([one.path], reject=_refuse, vectors=False) if one.pair else ():
+            check_model(self.model, record.get("model"), expected_by="the files before",
+                        found_by=shown(one.path))  # fmt: skip
+            self.model = record.get("model", self.model)
 
     @property
     def names(self) -> list[str]:

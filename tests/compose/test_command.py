@@ -163,6 +163,27 @@ def test_a_terminal_without_input_gets_the_help(at):
     assert (done.status, "Methods:" in done.stderr) == (2, True)
 
 
+def test_files_of_one_row(at):
+    """Alone they are one query; beside others they belong to each."""
+    at("mmr embed apple.png -o v.npy; mmr embed --text green -o t.npy")
+    alone = records(at("mmr compose weighted --bind v=v.npy --bind t_m=t.npy"))
+    typed = records(at("mmr compose weighted --image apple.png --text green"))
+    assert len(alone) == 1
+    np.testing.assert_allclose(alone[0]["vector"], typed[0]["vector"], atol=1e-6)
+    beside = records(at("mmr compose weighted --bind t_m=t.npy --image apple.png"))
+    assert beside[0]["vector"] == typed[0]["vector"]
+    product = records(at("mmr compose product --bind v=v.npy --bind t_m=t.npy"))
+    assert set(product[0]["bindings"]) == {"v", "t_m"}
+    lines = "".join(json.dumps({"id": name, "image": f"{name}.png"}) + "\n" for name in ("apple", "plum"))
+    several = records(at("mmr compose weighted --bind t_m=t.npy", stdin=lines.encode()))
+    assert [one["id"] for one in several] == ["apple", "plum"]
+    at("mmr embed *.png -o all.npy")
+    done = at("mmr compose weighted --bind v=all.npy --text green")
+    assert (done.status, "3 rows, and the command line is one query" in done.stderr) == (2, True)
+    at("sed -i s/builtin#/other#/ t.jsonl")
+    assert at("mmr compose weighted --bind t_m=t.npy --image apple.png").status == 65
+
+
 def test_captions_fold_into_the_vectors_of_a_gallery(at):
     """WeiMoCIR scores (1 - b) q.g + b mean(q.c): a plain search of folded vectors that keep their length."""
     items = "\n".join(
