@@ -58,14 +58,3 @@ def shares(budget: int, rounds: int) -> list[int]:
     """
     least, more = divmod(budget, rounds + 1)
     return [least + (place < more) for place in range(rounds + 1)]
-
-
-def spread(size: int, count: int) -> NDArray[np.int64]:
-    """`count` of `size` places, at equal distances, the first among them.
-
-    >>> spread(10, 4).tolist()
-    [0, 3, 6, 9]
-    """
-    if count >= size:
-        return np.arange(size)
-    return np.unique(np.linspace(0, size - 1, count).round().astype(np.int64))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmr.errors import BadDataError, BadItem, UsageError, raise_item, shown
-from mmr.rerank.approximate import cur, ridge, shares, spread
+from mmr.rerank.approximate import cur, ridge, shares
 from mmr.rerank.asked import Asker, problem, read
 from mmr.rerank.chats import yes_no_chat
 from mmr.rerank.method import Answer, Floats, Given, Method, Tools
@@ -62,11 +62,11 @@ class Asked:
         return found
 
     def choose(self, count: int, first: bool) -> list[int]:
-        """The places of the hits to ask about next: at first spread over the ranking, then best guesses."""
+        """The places of the hits to ask about next: at first the first known ones, then the best guesses."""
         open_ = np.isnan(self.values)
         open_[list(self.failed)] = False
         if first:
-            self.next = self.known[spread(len(self.known), count)].tolist()
+            self.next = self.known[:count].tolist()
             return self.next
         places = np.flatnonzero(open_)
         order = np.argsort(-self.guesses()[places], kind="stable")

@@ -299,8 +299,8 @@ METHODS: tuple[Row, ...] = (
                "query has them. Without it, guesses come from the vectors of --index, by ridge regression",
                "text", metavar="FILE"),
          Param("budget", 40, "Calls for a query", "whole", 1, 100_000),
-         Param("rounds", 1, "The budget is spent in so many rounds and one: at first on hits spread over the "
-               "ranking, then on the best guesses; 1 is ANNCUR, more are ADACUR", "whole", 1, 100),
+         Param("rounds", 8, "The budget is spent on the first hits, and then in so many rounds on the best "
+               "guesses; 1 is ANNCUR, more are ADACUR", "whole", 1, 100),
          Param("method", "score", "What the model answers, as in model", "choice",
                choices=("score", "yes-no", "likelihood")),
          Param("prompt", None, "yes-no: what is asked, as in model", "text", metavar="NAME|FILE")),

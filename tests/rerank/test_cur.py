@@ -9,7 +9,7 @@ import pytest
 
 from mmr.errors import BadDataError, UsageError
 from mmr.rerank.apply import reranked
-from mmr.rerank.approximate import cur, ridge, shares, spread
+from mmr.rerank.approximate import cur, ridge, shares
 from mmr.rerank.method import Tools
 from mmr.rerank.table import find
 from mmr.stream.records import Record
@@ -83,14 +83,18 @@ def test_trap_an_unlike_item_is_guessed_as_usual_and_not_as_zero():
     assert ridge(vectors, np.array([0, 1]), values + 100) == pytest.approx(found + 100, abs=1e-9)
 
 
-def test_budgets_and_places():
+def test_budgets():
     assert (shares(40, 1), shares(10, 3), shares(1, 1)) == ([20, 20], [3, 3, 2, 2], [1, 0])
-    assert spread(10, 4).tolist() == [0, 3, 6, 9]
-    assert spread(3, 9).tolist() == [0, 1, 2]
-    assert spread(10, 1).tolist() == [0]
-    for size in range(1, 40):
-        for count in range(1, size + 1):
-            assert len(spread(size, count)) == count
+
+
+def test_calls_go_to_the_first_hits_and_then_to_the_best_guesses(anchors):
+    file, truth = anchors
+    scorer = truthful(truth)
+    run(scorer, 100, anchors=file, budget=10, rounds=1)
+    asked = [int(request["id"][1:]) for request in scorer.asked]
+    assert asked[:5] == [0, 1, 2, 3, 4]
+    rest = sorted(range(5, 100), key=lambda place: -truth[place])
+    assert asked[5:] == rest[:5], "of rank 3, five scores tell all others"
 
 
 @pytest.fixture
