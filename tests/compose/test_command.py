@@ -180,7 +180,7 @@ def test_files_of_one_row(at):
     at("mmr embed *.png -o all.npy")
     done = at("mmr compose weighted --bind v=all.npy --text green")
     assert (done.status, "3 rows, and the command line is one query" in done.stderr) == (2, True)
-    at("sed -i s/builtin#/other#/ t.jsonl")
+    at("sed -i s/builtin#/builtin#9/ t.jsonl")
     assert at("mmr compose weighted --bind t_m=t.npy --image apple.png").status == 65
 
 
