@@ -205,6 +205,8 @@ def _take(
             towers.take(index, report)
         else:
             report.note(f"nothing to store came in, so {shown(index)} was not made.")
+    if not dry_run and (counts.new or counts.changed) and (asked.recall or (kind or "").startswith("auto")):
+        tune.say_recall(index, report)
     _close(counts, dry_run, report)
 
 
@@ -253,7 +255,6 @@ def _rebuild(
     index: str, kind: str | None, tune_with: str | None, model: str | None, wait: float, asked: Asked,
     report: Report,
 ) -> None:  # fmt: skip
-    from mmr.index import open_index
     from mmr.index.check import rebuild
 
     queries, model = _queries(index, tune_with, model, report)
@@ -261,12 +262,7 @@ def _rebuild(
                    corrector=corrections.corrector, asked=asked)  # fmt: skip
     params = ",".join(f"{name}={value}" for name, value in meta.params.items())
     report.note(f"{shown(index)} is of the kind {meta.kind}:{params}, {meta.count:,} items.")
-    with open_index(index) as opened:
-        recall = opened.recall()
-    if recall:
-        report.note("{rows:,} of its rows find {of_rows:.2%} of their {k} nearest.".format(**recall))
-        if "queries" in recall:
-            report.note("{queries:,} queries find {of_queries:.2%} of their {k} nearest.".format(**recall))
+    tune.say_recall(index, report)
 
 
 def _queries(

@@ -54,6 +54,18 @@ def knobs(index: Index, recall: float | None, exact: bool, refine: int | None) -
     return chosen_for(index, recall)
 
 
+def say_recall(index: str, report: Report) -> None:
+    """Say what was measured when graphs, lists or codes were built, where there are some."""
+    from mmr.index import open_index
+
+    with open_index(index) as opened:
+        found = opened.recall()
+    if found:
+        report.note("{rows:,} of its rows find {of_rows:.2%} of their {k} nearest.".format(**found))
+        if "queries" in found:
+            report.note("{queries:,} queries find {of_queries:.2%} of their {k} nearest.".format(**found))
+
+
 def tune(
     index: str, recall: float | None, queries: Iterable[Record] | None, model: str | None, wait: float,
     format_: str | None, report: Report,
