@@ -62,6 +62,20 @@ def codes() -> str:
     return "".join(out)
 
 
+def cuts() -> str:
+    """What tests/benchmarks/test_rerank_scores.py wrote into cuts.jsonl."""
+    out = []
+    for name, group in groupby(_rows("cuts.jsonl"), lambda row: row["set"]):
+        out.append(f"{name}:\n\n    {'mmr rerank cut --max 20':<34}kept   right  cut to as many  not cut\n")
+        for row in group:
+            out.append(
+                f"    {row['line']:<34}{row['mean']:<7.1f}{row['right']:<7.1f}{row['fixed']:<16.1f}"
+                f"{row['all']:.1f}\n"
+            )
+        out.append("\n")
+    return "".join(out)
+
+
 def _pair(row: dict[str, Any], name: str, form: str) -> str:
     """A figure of ours and FAISS's."""
     return f"{row[name]:{form}} {row[f'peer_{name}']:{form}}"

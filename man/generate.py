@@ -232,21 +232,22 @@ def corrected() -> str:
     return "".join(out)
 
 
-def reranked() -> str:
-    """What the methods of mmr-rerank(1) did, as written by tests/benchmarks/test_rerank_quality.py."""
-    lines = (HERE / "rerank.jsonl").read_text(encoding="utf-8").splitlines()
+def reranked(file: str = "rerank.jsonl") -> str:
+    """What the methods of mmr-rerank(1) did, as written by tests/benchmarks/test_rerank_*.py."""
+    lines = (HERE / file).read_text(encoding="utf-8").splitlines()
     out: list[str] = []
     for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
         first, *_ = held = list(rows)
+        width = max(22, *(len(row["method"]) for row in held))
         out.append(
             f"{sentence(name)} {first['queries']:,} queries. "
             f"Before: {first['measure']} {first['before']:.1f}.\n\n"
-            f"    method                  {first['measure']:<6}  change\n"
+            f"    {'method':<{width}}  {first['measure']:<6}  change\n"
         )
         for row in held:
             sign = "" if row["low"] <= 0 <= row["high"] else "  better" if row["low"] > 0 else "  worse"
             span = f"{row['low']:+.1f} to {row['high']:+.1f}"
-            out.append(f"    {row['method']:<22}  {row['after']:<6.1f}  {span}{sign}\n")
+            out.append(f"    {row['method']:<{width}}  {row['after']:<6.1f}  {span}{sign}\n")
         out.append("\n")
     return "".join(out)
 
@@ -309,7 +310,8 @@ def read_prose(title: str, section: int) -> dict[str, str]:
               "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
               "{kind_figures}": figures.kinds(), "{code_figures}": figures.codes(),
               "{corrections}": corrections(), "{scales}": scales(), "{reranks}": reranks(),
-              "{reranked}": reranked(),
+              "{reranked}": reranked(), "{rerank_scores}": reranked("rerank-scores.jsonl"),
+              "{cuts}": figures.cuts(),
               "{chosen_from}": chosen_from(),
               "{corrected}": corrected(), "{words}": words(),
               "{presets}": presets(), "{recipes}": recipes(),

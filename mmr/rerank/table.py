@@ -237,7 +237,8 @@ METHODS: tuple[Row, ...] = (
          Param("offset", None, "probability: of a calibrated score", "number", -MANY),
          Param("min_prob", None, "probability: drop hits whose calibrated chance is lower, .5 unless told",
                "number", 0, 1)),
-        "Everywhere; a threshold on raw scores is one model's. gmm wants ten hits and more",
+        "Everywhere. On cosines of words and pictures probability and a ratio did better than a fixed "
+        "length, gmm and gap, which need no scale, no better: mmr-results(7). gmm wants ten hits and more",
         "Wang et al. 2025, ViDoRAG (gmm)", example="cut --method gmm --min 0 --max 10"),
     Row("group", "pages, frames or captions become one hit of their parent", f"{HERE}.fold:Group",
         (Param("by", "max", "The score of a parent from those of its children", "choice",
