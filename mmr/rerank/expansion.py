@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmr.errors import BadItem, UsageError, shown
 from mmr.rerank.alike import products
 from mmr.rerank.method import Answer, Floats, Given, Hit, Method
 from mmr.stream.records import Record
@@ -88,11 +89,16 @@ class Expansion(Method):
         """The new query (d,), at any length."""
         raise NotImplementedError
 
+    def judged(self, given: Given) -> bool:
+        """Whether somebody said which hits are right, so that nothing has to be guarded."""
+        return False
+
     def rerank(self, given: Given) -> Answer:
         """Score by the new query, unless it drifts too far."""
         assert given.query is not None and given.vectors is not None
-        n, guard = int(self.params["n"]), self.params.get("guard", "none")
-        if not n or not len(given.hits):
+        judged = self.judged(given)
+        n, guard = int(self.params["n"]), "none" if judged else self.params["guard"]
+        if not (n or judged) or not len(given.hits):
             return Answer(given.scores, record={"drift": 0.0})
         if guard == "fuse":
             return self._fused(given, n)
@@ -135,8 +141,6 @@ class Expansion(Method):
         return Answer(scores, why=why, record={"drift": drift}, step=f"fused: feedback of {runs}")
 
     def _search(self, query: Wide, record: Record) -> Sequence[Hit]:
-        from mmr.errors import UsageError
-
         if self.tools.search is None:
             raise UsageError("--research searches the index again.", "Name it with --index.")
         return self.tools.search(query.astype(np.float32)[None], [record], len(record["hits"]))[0]
@@ -165,20 +169,37 @@ class Prf(Expansion):
 class Rocchio(Expansion):
     """The row `rocchio`: hits that the record calls relevant and irrelevant, else the first and the last."""
 
+    def judged(self, given: Given) -> bool:
+        """Whether the record has such lists."""
+        return "relevant" in given.record or "irrelevant" in given.record
+
     def moved(self, given: Given, n: int) -> Wide:
         """The query moved towards some hits and away from others."""
         assert given.query is not None and given.vectors is not None
-        places = {hit["id"]: place for place, hit in enumerate(given.hits)}
-        judged: Callable[[str], list[int]] = lambda name: [  # noqa: E731
-            places[one] for one in given.record.get(name, ()) if one in places
-        ]
-        good, bad = judged("relevant"), judged("irrelevant")
-        if "relevant" not in given.record and "irrelevant" not in given.record:
-            m, last = len(given.hits), int(self.params["last"])
-            good = list(range(min(n, m)))
-            bad = list(range(max(m - last, len(good)), m))
         a, b, g = (self.params[name] for name in ("a", "b", "g"))
-        return rocchio(given.query, given.vectors[good], given.vectors[bad], a, b, g)
+        if self.judged(given):
+            good, bad = (self._named(given, name) for name in ("relevant", "irrelevant"))
+            return rocchio(given.query, good, bad, a, b, g)
+        m, last = len(given.hits), int(self.params["last"])
+        start = max(m - last, min(n, m))
+        return rocchio(given.query, given.vectors[:n], given.vectors[start:], a, b, g)
+
+    def _named(self, given: Given, name: str) -> Floats:
+        """The vectors of the items that a list of the record names: of its hits, else of the index."""
+        assert given.vectors is not None
+        places = {hit["id"]: place for place, hit in enumerate(given.hits)}
+        wanted = list(given.record.get(name, ()))
+        inside = given.vectors[[places[one] for one in wanted if one in places]]
+        others = [one for one in wanted if one not in places]
+        if not others:
+            return inside
+        found = others[0] if self.tools.vectors_of is None else self.tools.vectors_of([others])[0]
+        if isinstance(found, str):
+            what = f"{shown(found)} of its {name!r} is neither a hit nor in {self.tools.gallery}"
+            raise BadItem(
+                given.where, what, "name the index with --index", stage="rerank", record=given.record
+            )
+        return np.vstack([inside, found])
 
 
 def augmented(vectors: Floats, k: int, alpha: float | None = None) -> Wide:

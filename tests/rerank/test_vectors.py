@@ -192,10 +192,20 @@ def test_fused_feedback_lies_between():
     assert max(scores(found)) <= 3 / 61 + 1e-6
 
 
-def test_rocchio_takes_what_somebody_judged():
-    judged = rerank(record(Q, T, relevant=["x4"], irrelevant=["x1"]), "rocchio", guard="none", b=1.5)
+def test_rocchio_takes_what_somebody_judged_and_guards_nothing():
+    judged = rerank(record(Q, T, relevant=["x4"], irrelevant=["x1"]), "rocchio", b=1.5, overlap=1)
     assert ids(judged) == ["x3", "x4", "x2", "x1"]
-    nobody = rerank(record(Q, T, relevant=[], irrelevant=[]), "rocchio", guard="none")
+    assert ids(rerank(record(Q, T, relevant=["x4"], irrelevant=["x1"]), "rocchio", b=1.5, n=0)) == ids(judged)
+    cut = record(Q, T, relevant=["x4"], irrelevant=["x1"])
+    cut["hits"] = cut["hits"][:3]
+    kept: list = []
+    assert rerank([cut], "rocchio", reject=kept.append) == []
+    assert "x4 of its 'relevant' is neither a hit nor in the index" in str(kept[0])
+    tools = Tools(
+        vectors_of=lambda lists: [np.float32([T[int(name[1]) - 1] for name in names]) for names in lists]
+    )
+    assert ids(rerank(cut, "rocchio", b=1.5, tools=tools)) == ["x3", "x2", "x1"]
+    nobody = rerank(record(Q, T, relevant=[], irrelevant=[]), "rocchio")
     assert ids(nobody) == ["x1", "x2", "x3", "x4"]
 
 
