@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmr.errors import BadItem, UsageError, shown
 from mmr.rerank.alike import products
-from mmr.rerank.method import Answer, Floats, Given, Hit, Method
+from mmr.rerank.method import Answer, Floats, Given, Hit, Method, Tools
 from mmr.stream.records import Record
 
 Wide = NDArray[np.float64]
@@ -85,6 +86,14 @@ class Expansion(Method):
     A subclass says in `moved` what the query becomes with n hits of feedback.
     """
 
+    def __init__(self, params: Mapping[str, Any], tools: Tools) -> None:
+        super().__init__(params, tools)
+        if params["research"] and params["guard"] == "fuse":
+            raise UsageError("--research searches with one query, and --guard fuse makes several.",
+                             "Take --guard overlap.")  # fmt: skip
+        if params["research"] and tools.search is None:
+            raise UsageError("--research searches the index again.", "Name it with --index.")
+
     def moved(self, given: Given, n: int) -> Wide:
         """The new query (d,), at any length."""
         raise NotImplementedError
@@ -114,11 +123,11 @@ class Expansion(Method):
         assert given.query is not None
         drift = drifted(given.query, query)
         step = "" if count == n else f"drifted: feedback of {count}"
-        if self.params.get("research"):
+        if self.params["research"]:
             hits = self._search(query, given.record)
-            return Answer(
-                [hit["score"] for hit in hits], hits, tail=False, record={"drift": drift}, step=step
-            )
+            new = [hit["score"] for hit in hits]
+            why = [f"{score:.4f} to the query with feedback of {count} hits" for score in new]
+            return Answer(new, hits, tail=False, record={"drift": drift}, why=why, step=step)
         why = self._why(given, query, count) if given.explain else None
         return Answer(scores, why=why, record={"drift": drift}, step=step)
 
@@ -141,8 +150,7 @@ class Expansion(Method):
         return Answer(scores, why=why, record={"drift": drift}, step=f"fused: feedback of {runs}")
 
     def _search(self, query: Wide, record: Record) -> Sequence[Hit]:
-        if self.tools.search is None:
-            raise UsageError("--research searches the index again.", "Name it with --index.")
+        assert self.tools.search is not None
         return self.tools.search(query.astype(np.float32)[None], [record], len(record["hits"]))[0]
 
 

@@ -185,6 +185,27 @@ def test_trap_more_feedback_drifts_and_is_taken_back():
     assert none["drift"] == 0
 
 
+def test_a_second_search():
+    """What the index gives for the new query replaces the hits; each says what it was asked with."""
+    q, x = unit(1, 6), unit(2, 12, 6)
+    asked = []
+
+    def search(vectors, records, k):
+        asked.append((vectors[0], k))
+        return [[{"id": "x3", "score": 0.9}, {"id": "new", "score": 0.8}]]
+
+    found = rerank(record(q, x), "prf", guard="none", research=True, explain=True, tools=Tools(search=search))
+    assert ids(found) == ["x3", "new"] and "prev_rank" not in found["hits"][1]
+    assert found["hits"][0]["why"] == "0.9000 to the query with feedback of 3 hits"
+    ((vector, k),) = asked
+    order = np.argsort(-(x @ q))
+    moved = 0.6 * q + 0.4 * x[order[:3]].mean(axis=0)
+    assert vector == pytest.approx(moved / np.linalg.norm(moved), abs=1e-6) and k == 12
+    for tools, guard in ((Tools(), "none"), (Tools(search=search), "fuse")):
+        with pytest.raises(UsageError, match="--research"):
+            rerank(record(q, x), "prf", guard=guard, research=True, tools=tools)
+
+
 def test_fused_feedback_lies_between():
     q, x = unit(1, 6), unit(2, 12, 6)
     found = rerank(record(q, x), "prf", guard="fuse")
