@@ -60,7 +60,7 @@ def read(recipe: Mapping[str, Any]) -> Recipe:
     [0.1]
     """
     kind, of = recipe.get("score"), recipe.get("of")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f'"score" of the recipe is {kind!r}; there are {", ".join(KINDS)}')
     if not isinstance(of, list) or not of:
         raise ValueError('"of" of the recipe is not a list of names')

@@ -184,3 +184,26 @@ WRONG = [
 def test_what_is_no_recipe_is_said(recipe, what):
     with pytest.raises(ValueError, match=re.escape(what)):
         read(recipe)
+
+
+words = st.sampled_from([
+    "and", "or", "not", "product", "seize", "harris", "vote", "a", "b", "score", "of", "by", "min", "scale",
+    "whole", "g", "n", "p", "lambda", "least", "tau", "minmax",
+])  # fmt: skip
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2) | words,
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(words, inside, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(words, values, max_size=5), words, values)
+def test_any_json_is_a_recipe_or_is_refused(more, score, of):
+    try:
+        recipe = read({**more, "score": score, "of": of})
+    except ValueError:
+        return
+    scores = {name: np.array([-0.3, 0.0, 0.4]) for name in recipe.names}
+    assert np.isfinite(recipe.value(scores, scores)).all()
+    assert recipe.slope(scores) >= 0
+    assert set(recipe.seeds) <= set(recipe.names)
