@@ -38,7 +38,8 @@ def _plug_ins() -> Iterator[tuple[str, str]]:
     from mmr.compose.table import plug_ins as compositions
     from mmr.encoders.table import plug_ins as encoders
     from mmr.evaluate.plugins import plug_ins as measures
+    from mmr.normalize.table import plug_ins as corrections
     from mmr.rerank.table import plug_ins as rerankers
 
-    for name, problem in (*encoders(), *compositions(), *measures(), *rerankers()):
+    for name, problem in (*encoders(), *compositions(), *measures(), *corrections(), *rerankers()):
         yield f"plug-in {name}", problem or "loads"

@@ -14,7 +14,7 @@ from mmr.normalize.bank import SAME, key, modality
 from mmr.normalize.gc import moved
 from mmr.normalize.method import described
 from mmr.normalize.state import State
-from mmr.normalize.table import CALIBRATIONS, METHODS, SCALES, TOGETHER, checked, method
+from mmr.normalize.table import CALIBRATIONS, METHODS, SCALES, TOGETHER, checked, find, method
 from mmr.stream.order import ranked
 from mmr.stream.pipe import batches
 from mmr.stream.records import Record, add_step, check_model
@@ -218,7 +218,7 @@ def is_correction(step: str) -> bool:
     """Tell whether a line of `via` is of a correction of scores."""
     names = {row.name for rows in (METHODS, SCALES, TOGETHER, CALIBRATIONS) for row in rows}
     words = step.split()
-    return len(words) > 1 and words[0] == "normalize" and words[1] in names
+    return len(words) > 1 and words[0] == "normalize" and (words[1] in names or find(words[1]) is not None)
 
 
 def _whole(vector: NDArray[Any], dim: int, where: str, record: Record) -> NDArray[np.float64]:

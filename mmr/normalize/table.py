@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mmr.errors import UsageError, shown
+from mmr import plugins
+from mmr.errors import UnavailableError, UsageError, shown
 
 if TYPE_CHECKING:
     from mmr.arrays.scales import Scale
     from mmr.normalize.method import Method
 
 
+GROUP = "mmr.normalize"
 MANY = 10**9  # a whole number that has no upper bound
 
 
@@ -292,12 +295,38 @@ def calibration_row(name: str) -> CalibrationRow:
 
 
 def method(name: str) -> tuple[Row, Method]:
-    """Return a method's row and the method. Raises `UsageError` for a name that the table lacks."""
-    row = next((row for row in METHODS if row.name == name), None)
+    """Return a method's row and the method, of the table or of a plug-in.
+
+    Raises `UsageError` for a name that there is not, `UnavailableError` for one that cannot be loaded.
+    """
+    row = find(name)
     if row is None:
         known = ", ".join(row.name for row in METHODS)
         raise UsageError(f"no fitted method is called {shown(name)!r}", f"There are: {known}.")
-    return row, loaded(row.loads)()
+    try:
+        return row, loaded(row.loads)()
+    except (ImportError, AttributeError) as error:
+        what = f"the method {row.name} cannot be loaded: {shown(str(error))}"
+        raise UnavailableError(what, "Install its package again, or use another method.") from error
+
+
+@cache
+def plugged() -> tuple[tuple[Row | str, str], ...]:
+    """What entry points add: (row, "") or (name, why it cannot be used)."""
+    known = {"calibrate", *(row.name for row in METHODS), *(row.name for row in VECTORS)}
+    return plugins.plugged(GROUP, Row, lambda row: row.name, known.__contains__)
+
+
+def plug_ins() -> Iterator[tuple[str, str]]:
+    """Yield every method that a plug-in adds: its name, and "" or why it cannot be used."""
+    for row, problem in plugged():
+        yield (row.name if isinstance(row, Row) else row, problem)
+
+
+def find(name: str) -> Row | None:
+    """The row of that name, of the table or of a plug-in."""
+    row = next((row for row in METHODS if row.name == name), None)
+    return row or next((row for row, _ in plugged() if isinstance(row, Row) and row.name == name), None)
 
 
 def scale(row: ScaleRow) -> Scale:
