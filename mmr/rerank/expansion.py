@@ -126,8 +126,8 @@ class Expansion(Method):
         if self.params["research"]:
             hits = self._search(query, given.record)
             new = [hit["score"] for hit in hits]
-            why = [f"{score:.4f} to the query with feedback of {count} hits" for score in new]
-            return Answer(new, hits, tail=False, record={"drift": drift}, why=why, step=step)
+            said = [f"{score:.4f} to the query with feedback of {count} hits" for score in new]
+            return Answer(new, hits, tail=False, record={"drift": drift}, why=said, step=step)
         why = self._why(given, query, count) if given.explain else None
         return Answer(scores, why=why, record={"drift": drift}, step=step)
 
