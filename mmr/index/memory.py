@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import resource
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,6 +110,20 @@ def check(path: Path, meta: Meta, rows: list[int], limit: int | None) -> None:
             f"The vectors of {name} are stored, and searched as before. `mmr index {name} --convert auto` "
             "chooses a kind that fits.",
         )
+
+
+@contextmanager
+def enough(index: Path, meta: Meta) -> Iterator[None]:
+    """Turn memory that ran out while structures are built into a sentence; nothing was changed then."""
+    try:
+        yield
+    except MemoryError as error:
+        name = shown(str(index))
+        raise OutputError(
+            f"the memory ran out while {meta.kind} was built for {name}",
+            f"The vectors of {name} are stored, and searched as before. `mmr index {name} --convert auto` "
+            "chooses a kind that fits.",
+        ) from error
 
 
 def bytes_a_vector(index: Index) -> dict[str, float]:

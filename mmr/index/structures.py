@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mmr.errors import BadDataError, shown
-from mmr.index import catalogue, plan
+from mmr.index import catalogue, memory, plan
 from mmr.index.catalogue import TRAINED, Meta, change
 from mmr.index.segments import Written, live_rows, write_structure
 from mmr.index.table import Kind, adapter
@@ -164,7 +164,8 @@ def _train(changer: Changer, kind: Kind, meta: Meta) -> Written:
         kind.train(sample, queries, rows, meta.params, file)
 
     assert kind.suffix is not None
-    return write_structure(changer.path, "trained", kind.suffix, write)
+    with memory.enough(changer.path, meta):
+        return write_structure(changer.path, "trained", kind.suffix, write)
 
 
 def held_out(changer: Changer) -> list[tuple[int, int]]:

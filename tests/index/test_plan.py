@@ -288,6 +288,20 @@ def test_what_takes_long_says_so_before_it_works(tmp_path, monkeypatch):
     assert said == [expected]
 
 
+@pytest.mark.parametrize("step", ["train", "write"])
+def test_memory_that_runs_out_while_it_builds_is_a_sentence(tmp_path, monkeypatch, step):
+    path = tmp_path / "x.mmr"
+    upsert(path, records(clustered(2, 1000)), reject=fail, kind="hnsw:least=100")
+
+    def out(*_):
+        raise MemoryError("std::bad_alloc")
+
+    monkeypatch.setattr(adapter("pq"), step, out)
+    with pytest.raises(OutputError, match="memory ran out while pq was built"):
+        rebuild(path, kind="pq:least=100")
+    assert kind_of(path)[0] == "hnsw" and check(path) == []
+
+
 def test_a_refused_conversion_leaves_what_auto_and_tuning_chose(tmp_path, small):
     path = tmp_path / "x.mmr"
     upsert(path, records(clustered(2, 1000)), reject=fail, kind="auto")
