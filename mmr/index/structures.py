@@ -140,7 +140,8 @@ def _structure(changer: Changer, kind: Kind, meta: Meta, part: Part, trained: Pa
         kind.write(changer.vectors(part.number), meta.params, file, trained)
 
     assert kind.suffix is not None
-    written = write_structure(changer.path, f"seg-{part.number}", kind.suffix, write)
+    with memory.enough(changer.path, meta):
+        written = write_structure(changer.path, f"seg-{part.number}", kind.suffix, write)
     changer.forget([part.number])
     return written
 
