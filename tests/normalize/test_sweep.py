@@ -17,6 +17,7 @@ from mmr.normalize.state import read_state, write_state
 from mmr.normalize.sweep import Tried, at_the_edge, best, settings, tried
 from mmr.normalize.table import METHODS
 from mmr.normalize.words import everyday, languages, named
+from tests.conftest import ROOT
 from tests.normalize.test_state import fitted
 
 NNN = next(row for row in METHODS if row.name == "nnn")
@@ -88,6 +89,8 @@ def test_words_are_thousands_in_several_languages_each_once():
         assert all(text == text.strip() and text and not re.search(r"[{}\[\];#]|  ", text) for text in texts)
     assert everyday(["de", "en"]) != everyday(["en", "de"]) and set(everyday(["de", "en"])) <= set(whole)
     assert everyday(["en"]) == everyday(["en"])
+    page = (ROOT / "man/prose/mmr-fit.1.md").read_text()
+    assert f"{len(whole):,} everyday queries" in page
 
 
 def test_banks_by_name():
