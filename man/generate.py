@@ -70,7 +70,7 @@ def kinds() -> str:
     for row in (AUTO, *KINDS):
         source = f" ({row.source})" if row.source else ""
         least = adapter(row.name).needs(64, parse(row.name)[1]) if row.loads else 0
-        needs = f" Training needs {least:,} vectors, and more lists or bits more." if least else ""
+        needs = f" Training needs {least:,} vectors, as it is set here, of 64 numbers." if least else ""
         out.append(f"`{row.name}`\n: {sentence(row.summary)}{needs}{source}\n")
         for param in row.params:
             span = " or ".join(param.choices) if param.choices else f"{param.low:,} to {param.high:,}"
