@@ -40,7 +40,7 @@ def jpeg(request: Mapping[str, Any], prefix: str = "") -> bytes:
         raw = read_bytes(path) if data is None else base64.b64decode(data)
         image = open_picture(path, raw, pixels=PIXELS)
     except BadItem as error:
-        raise ValueError(error.what) from error
+        raise ValueError(f"{error.where}: {error.what}") from error
     image.thumbnail((SIDE, SIDE))
     held = io.BytesIO()
     image.save(held, "JPEG", quality=QUALITY)
