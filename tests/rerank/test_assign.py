@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from mmr.rerank.assign import CELLS, assigned
+from mmr.rerank.assign import assigned
 from mmr.rerank.assign_hits import Wanted, assigned_hits
 from mmr.stream.records import Record
 
@@ -45,17 +45,17 @@ def test_worked():
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(1, 8), st.integers(1, 8), st.sampled_from([0.2, 0.5, 1.0]),
-    st.sampled_from([None, -0.5, 0.0, 0.7]), st.booleans(), st.sampled_from([0, CELLS]),
+    st.sampled_from([None, -0.5, 0.0, 0.7]), st.booleans(), st.sampled_from([None, True, False]),
     st.integers(0, 10**6),
 )  # fmt: skip
-def test_equals_scipy(rows, columns, share, floor, many, cells, seed):
+def test_equals_scipy(rows, columns, share, floor, many, dense, seed):
     """Both ways to solve a component, with missing pairs, capacities and a no-match score."""
     random = np.random.default_rng(seed)
     matrix = random.normal(0, 1, (rows, columns)).round(2)
     mask = random.random((rows, columns)) < share
     capacity = random.integers(0, 4, columns) if many else np.ones(columns, np.int64)
     row, column, score = edges_of(matrix, mask)
-    found = assigned(row, column, score, capacity, floor, cells)
+    found = assigned(row, column, score, capacity, floor, dense)
     assert len(set(row[found.edges].tolist())) == len(found.edges)
     assert (np.bincount(column[found.edges], minlength=columns) <= capacity).all()
     least = -1000.0 if floor is None else floor
@@ -84,6 +84,18 @@ def test_trap_components_are_solved_one_by_one():
     found = assigned(row, column, np.tile([0.1, 0.2], n))
     assert found.edges.tolist() == list(range(1, 2 * n, 2))
     assert (found.rows, found.columns, found.bytes) == (1, 2, 16)
+
+
+def test_a_sparse_component_holds_less_than_its_matrix():
+    random = np.random.default_rng(0)
+    row = np.repeat(np.arange(400), 8)
+    column = np.concatenate([random.choice(400, 8, replace=False) for _ in range(400)])
+    score = random.random(len(row))
+    found = assigned(row, column, score)
+    assert found.bytes < 400 * 400 * 8 / 10
+    whole = assigned(row, column, score, dense=True)
+    assert score[found.edges].sum() == pytest.approx(score[whole.edges].sum(), abs=1e-9)
+    assert whole.bytes == whole.rows * whole.columns * 8
 
 
 def test_scipy_is_imported_only_by_an_assignment():
