@@ -233,7 +233,7 @@ complete -c mmr -n '__fish_seen_subcommand_from rerank' -l overlap -x -d 'Share 
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l research -d 'Search the whole index again with the new query'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l last -x -d 'Last hits that then count as irrelevant'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l g -x -d 'Weight of the irrelevant hits\' mean'
-complete -c mmr -n '__fish_seen_subcommand_from rerank' -l guard -x -a 'overlap fuse none' -d 'What is done about feedback that leads away: with overlap it is halved and halved again until enough first hits stay, with fuse the orders of more and less feedback are fused by their ranks: overlap, fuse or none'
+complete -c mmr -n '__fish_seen_subcommand_from rerank' -l guard -x -a 'overlap fuse none' -d 'What is done about feedback that leads away: overlap takes five, three, one and no hits until enough first hits stay, fuse adds up the places of the orders that more and less feedback give: overlap, fuse or none'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l n -x -d 'First hits that are added'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l a -x -d 'Weight of the query'
 complete -c mmr -n '__fish_seen_subcommand_from rerank' -l b -x -d 'Weight of the relevant hits\' mean'

@@ -104,9 +104,9 @@ HERE = "mmr.rerank"
 BOTH = ("query", "vectors")
 
 GUARD = (
-    Param("guard", "overlap", "What is done about feedback that leads away: with overlap it is halved and "
-          "halved again until enough first hits stay, with fuse the orders of more and less feedback are "
-          "fused by their ranks", "choice", choices=("overlap", "fuse", "none")),
+    Param("guard", "overlap", "What is done about feedback that leads away: overlap takes five, three, one "
+          "and no hits until enough first hits stay, fuse adds up the places of the orders that more and "
+          "less feedback give", "choice", choices=("overlap", "fuse", "none")),
     Param("overlap", 0.5, "Share of the first ten hits that must stay", "number", 0, 1),
 )  # fmt: skip
 RESEARCH = Param("research", False, "Search the whole index again with the new query", "flag")
