@@ -18,15 +18,17 @@ INT8 = "-int8"  # a text tower of smaller numbers answers for the model that it 
 
 
 class Sentence(NamedTuple):
-    """One sentence: its words, the hit that it is of, and its number there, from 1."""
+    """One sentence: its words, the hit that it is of, its number there, and the hit's rank, both from 1."""
 
     text: str
     hit: Hit
     number: int
+    rank: int
 
 
 class Extract(Method):
-    """Makes sentences the hits: the best that fit, best first, each naming its hit as parent."""
+    """Makes sentences the hits: the best that fit, best first, each naming its hit as parent, whose score and
+    place were its own before."""
 
     def __init__(self, params: Mapping[str, Any], tools: Tools) -> None:
         super().__init__(params, tools)
@@ -49,9 +51,11 @@ class Extract(Method):
         params = self.params
         chosen = within(scores, sizes, params["words"], params["sentences"], params["min_score"])
         hits = [_hit(cut[place]) for place in chosen]
+        was: dict[str, list[Any]] = {"prev_score": [cut[place].hit["score"] for place in chosen],
+                                     "prev_rank": [cut[place].rank for place in chosen]}  # fmt: skip
         said = {"sentences": len(chosen), "of": len(cut), "words": sum(sizes[place] for place in chosen)}
         return Answer(
-            scores[chosen], hits=hits, tail=False, record={"extract": said},
+            scores[chosen], hits=hits, tail=False, fields=was, record={"extract": said},
             why=[f"place {rank} of {len(cut)} sentences, {sizes[place]} words"
                  for rank, place in enumerate(chosen, 1)],
         )  # fmt: skip
@@ -94,10 +98,10 @@ def _whole(model: str | None) -> str | None:
 def _cut(hits: Sequence[Hit]) -> list[Sentence]:
     """The sentences of all hits, in their order; one that came before is left out."""
     found: dict[str, Sentence] = {}
-    for hit in hits:
+    for rank, hit in enumerate(hits, 1):
         if isinstance(hit.get("text"), str):
             for number, text in enumerate(sentences(hit["text"]), 1):
-                found.setdefault(text, Sentence(text, hit, number))
+                found.setdefault(text, Sentence(text, hit, number, rank))
     return list(found.values())
 
 

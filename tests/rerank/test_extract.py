@@ -101,6 +101,9 @@ def test_sentences_become_hits():
     vectors = encode([hit["text"] for hit in found["hits"]]).astype(float)
     expected = vectors @ QUERY / np.linalg.norm(vectors, axis=1)
     assert [float(hit["score"]) for hit in found["hits"]] == pytest.approx(expected, abs=1e-6)
+    assert [(hit["prev_rank"], hit["prev_score"]) for hit in found["hits"]] == [
+        (1, 1), (2, 0.9), (1, 1), (1, 1)
+    ]  # fmt: skip
     assert found["hits"][0]["why"] == "place 1 of 4 sentences, 2 words"
 
 
