@@ -21,18 +21,28 @@ def stress() -> str:
 
 
 def edits() -> str:
-    """What tests/benchmarks/test_edits.py wrote into edits.jsonl, a table a set."""
+    """What tests/benchmarks/test_edits.py wrote into edits.jsonl: of each set all compositions, then kinds."""
     out = []
-    for name, rows in groupby(_rows("edits.jsonl"), lambda row: row["set"]):
+    for name, group in groupby(_rows("edits.jsonl"), lambda row: row["set"]):
+        rows = list(group)
         out.append(f"{name[0].upper()}{name[1:]}:\n\n")
-        for way, group in groupby(rows, lambda row: row["way"]):
+        for way, whole in groupby([row for row in rows if "kind" not in row], lambda row: row["way"]):
             out.append(f"    {way:<36}R@1                  R@5   R@10  R@1, mean of kinds\n")
-            for row in group:
-                span = f"{row['hit@1']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
-                deeper = f"{row['hit@5']:<6.1f}{row['hit@10']:<6.1f}{row['kinds@1']:.1f}"
-                out.append(f"      {row['composition']:<34}{span:<21}{deeper}\n")
+            for row in whole:
+                out.append(f"      {row['composition']:<34}{_figures(row)}{row['kinds@1']:.1f}\n")
+        kinds = [row for row in rows if "kind" in row]
+        for (way, composition), parts in groupby(kinds, lambda row: (row["way"], row["composition"])):
+            out.append(f"    {composition}, {way.partition(',')[2].strip() or way}, by kind:\n")
+            for row in parts:
+                title = f"{row['kind']}, {row['queries']:,} queries"
+                out.append(f"      {title:<34}{_figures(row)}".rstrip() + "\n")
         out.append("\n")
     return "".join(out)
+
+
+def _figures(row: dict[str, Any]) -> str:
+    span = f"{row['hit@1']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+    return f"{span:<21}{row['hit@5']:<6.1f}{row['hit@10']:<6.1f}"
 
 
 def _rows(file: str) -> list[dict[str, Any]]:

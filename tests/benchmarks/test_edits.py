@@ -31,6 +31,24 @@ WAYS = {
 }
 
 
+KINDS = {"weighted --a 0.6": list(WAYS)[:1], "pdv-f": list(WAYS)[2:]}
+
+
+def by_kind(name: str, composition: str, way: str, folder: Path, group: str) -> list[dict[str, Any]]:
+    """A row a kind of edit, of the hits that are there."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for one in measured("qrels", folder, f"--group-by {group} --ci"):
+        if one["group"] not in ("macro", "micro"):
+            kinds.setdefault(one["group"], {})[one["measure"]] = one
+    return [
+        {"set": name, "way": way, "composition": composition, "kind": kind,
+         "queries": found["hit@1"]["queries"],
+         **{f"hit@{k}": round(100 * found[f"hit@{k}"]["value"], 1) for k in (1, 5, 10)},
+         "low": round(100 * found["hit@1"]["low"], 1), "high": round(100 * found["hit@1"]["high"], 1)}
+        for kind, found in kinds.items()
+    ]  # fmt: skip
+
+
 def compare(name: str, queries: list[dict[str, Any]], folder: Path, group: str) -> list[dict[str, Any]]:
     """A row a composition: its figures over all queries, and the mean over the kinds of edit."""
     rows = []
@@ -53,6 +71,8 @@ def compare(name: str, queries: list[dict[str, Any]], folder: Path, group: str) 
                 "kinds@1": round(100 * kinds["hit@1"], 1),
             })  # fmt: skip
             print(rows[-1])
+            if way in KINDS.get(composition, ()):
+                rows += by_kind(name, composition, way, folder, group)
     return rows
 
 
