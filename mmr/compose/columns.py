@@ -13,6 +13,7 @@ Floats = NDArray[np.floating[Any]]
 Weight = float | NDArray[np.float64]
 
 NEARLY = 5e-7  # a length this near to 1 is 1: so a unit vector comes out bit for bit
+SURE, DOUBT = 2e-7, 2e-6  # a float32 length this near to 1 is of a unit vector; may be of one
 ZERO = 1e-6  # a sum shorter than this has cancelled out
 
 
@@ -57,30 +58,64 @@ class Mix:
             terms[name] = terms.get(name, 0.0) + sign * weight
         return Mix(terms, {**self.atoms, **other.atoms})
 
-    def array(self, n: int) -> NDArray[np.float64]:
-        """The vectors (n, d) in float64."""
-        total: NDArray[np.float64] | None = None
-        held: NDArray[np.float64] | None = None
+    def array(self, n: int, dtype: type[np.floating[Any]] = np.float64) -> NDArray[Any]:
+        """The vectors (n, d), added up in `dtype`."""
+        total: NDArray[Any] | None = None
+        held: NDArray[Any] | None = None
         for name, weight in self.terms.items():
             atom = self.atoms[name]
-            by = np.asarray(weight * atom.scale, np.float64)
+            by = np.asarray(weight * atom.scale, dtype)
             factor = by[:, None] if by.ndim else by
             if total is None:
-                total = np.empty((n, atom.rows.shape[1]))
-                np.multiply(atom.rows, factor, out=total)
+                total = np.empty((n, atom.rows.shape[1]), dtype)
+                np.multiply(atom.rows, factor, out=total, casting="same_kind")
             else:
                 held = np.empty_like(total) if held is None else held
-                np.multiply(atom.rows, factor, out=held)
+                np.multiply(atom.rows, factor, out=held, casting="same_kind")
                 total += held
         assert total is not None
         return total
 
+    def size(self) -> Weight:
+        """How long the sum would be, were all its vectors of length 1 and of one direction."""
+        total: Weight = 0.0
+        for weight in self.terms.values():
+            total = total + np.abs(weight)
+        return total
 
-def lengths(rows: Floats) -> NDArray[np.float64]:
-    """The length of each row (n, d) in float64; one within 5e-7 of 1 is 1."""
+    def part(self, rows: NDArray[np.int64]) -> Mix:
+        """The sums of some queries alone."""
+
+        def of(weight: Weight) -> Weight:
+            many = isinstance(weight, np.ndarray) and weight.ndim == 1 and len(weight) > 1
+            return weight[rows] if isinstance(weight, np.ndarray) and many else weight
+
+        atoms = {
+            name: Atom(one.rows[rows] if len(one.rows) > 1 else one.rows, of(one.scale))
+            for name, one in self.atoms.items()
+        }
+        return Mix({name: of(weight) for name, weight in self.terms.items()}, atoms)
+
+
+def lengths(rows: Floats, rough: bool = False) -> NDArray[np.float64]:
+    """The length of each row (n, d); one within 5e-7 of 1 is 1.
+
+    rough  of float32 rows float32 arithmetic does, but for those that may count as 1
+    """
+    if rows.dtype == np.float32:
+        found: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", rows, rows)).astype(np.float64)
+        off = np.abs(found - 1)
+        doubt = np.flatnonzero(off <= DOUBT if rough else off > SURE)
+        found[doubt] = _exact(rows[doubt])
+    else:
+        found = _exact(rows)
+    found[np.abs(found - 1) <= NEARLY] = 1
+    return found
+
+
+def _exact(rows: Floats) -> NDArray[np.float64]:
     wide = rows.astype(np.float64, copy=False)
     found: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    found[np.abs(found - 1) <= NEARLY] = 1
     return found
 
 

@@ -12,6 +12,7 @@ from mmr.compose.columns import ZERO, Atom, Column, Mix, Weight, angles, inverse
 from mmr.compose.expr import VECTOR, Call, Name, Node, Number, Param, Product, Sum, children, kind
 from mmr.errors import UsageError
 
+CANCELLED = 8  # a sum this many times shorter than its parts has lost digits of float32
 STRAIGHT = 1e-7  # an angle below which an arc is a line
 
 
@@ -54,8 +55,9 @@ def evaluate(
     params   the numbers $a
     length   keep the length that the expression gives
 
-    Sums are made in float64. Raises `ZeroVectorError` for an input of zeros, `WrongShapeError` for vectors of
-    different d and for weights or a basis that do not fit.
+    Sums are made in float32, and again in float64 where vectors cancel out to an eighth or less. Raises
+    `ZeroVectorError` for an input of zeros, `WrongShapeError` for vectors of different d and for weights or a
+    basis that do not fit.
     """
     return _Evaluation(columns, params, n, raw).outcome(node, length)
 
@@ -87,14 +89,19 @@ class _Evaluation:
         while isinstance(node, Call) and node.function == "u" and not length:
             node = node.arguments[0]
         mix = self._vector(node)
-        total = mix.array(self._n)
-        norms = lengths(total)
+        total: NDArray[np.float32] = mix.array(self._n, np.float32)
+        norms = lengths(total, rough=True)
+        weak = np.arange(self._n) if self._raw else np.flatnonzero(norms * CANCELLED < mix.size())
+        exact = mix.part(weak).array(len(weak))
+        norms[weak] = lengths(exact)
         self._zero |= norms <= ZERO
         by = 1.0 if length else inverse(norms, ZERO)
-        vectors = np.empty(total.shape, np.float32)
-        np.multiply(total, by[:, None] if isinstance(by, np.ndarray) else by, out=vectors, casting="unsafe")
-        vectors[self._zero] = 0
-        return Outcome(vectors, norms, self._zero, mix.scaled(by).terms)
+        if isinstance(by, np.ndarray):
+            np.multiply(total, by.astype(np.float32)[:, None], out=total)
+            exact *= by[weak][:, None]
+        total[weak] = exact
+        total[self._zero] = 0
+        return Outcome(total, norms, self._zero, mix.scaled(by).terms)
 
     def _vector(self, node: Node) -> Mix:
         """The value of a node that is a vector."""

@@ -64,7 +64,7 @@ class Files:
                 if len(bad):
                     where = place_of(one, int(bad[0]))
                     raise BadDataError(f"{where}: a number is not finite", "Write it again.")
-                self.constants[one.name] = Column(np.asarray(one.rows))
+                self.constants[one.name] = Column(np.asarray(one.rows, np.float32))
                 self._take_model(one)
             else:
                 self.each.append(one)
@@ -199,7 +199,10 @@ def _vectors(record: Mapping[str, Any], file: File) -> NDArray[np.float32]:
 def blocks(files: Sequence[File]) -> Iterator[tuple[int, dict[str, Column]]]:
     """Yield the first row's number and the columns of bare files, 512 rows at a time."""
     for start in range(0, len(files[0].rows), BLOCK):
-        yield start, {one.name: Column(one.rows[start : start + BLOCK]) for one in files}
+        yield (
+            start,
+            {one.name: Column(np.asarray(one.rows[start : start + BLOCK], np.float32)) for one in files},
+        )
 
 
 def place_of(file: File, row: int) -> Place:

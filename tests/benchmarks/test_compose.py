@@ -32,16 +32,19 @@ def folder(tmp_path_factory) -> Path:
 def test_npy_to_npy_beside_numpy(folder, preset):
     names, expression = EXPRESSIONS[preset]
     load = "; ".join(f"{name} = np.load({str(folder / name)!r} + '.npy')" for name in names.split())
-    bare = folder / "bare.py"
-    bare.write_text(
+    script = folder / "bare.py"
+    script.write_text(
         f"import numpy as np\n{load}\nq = {expression}\n"
         f"q /= np.linalg.norm(q, axis=1, keepdims=True)\nnp.save({str(folder / 'bare')!r}, q)\n"
     )
     binds = [word for name in names.split() for word in ("--bind", f"{name}={folder / name}.npy")]
-    ours = ["mmr", "compose", preset, *binds, "-q", "-o", str(folder / f"{preset}.npy")]
-    mine, peer = interleaved(5, ours, [sys.executable, str(bare)])
+    ours = ["mmr", "compose", preset, *binds, "-q"]
+    blocks = [*ours, "--format", "npy", "-o", str(folder / "blocks")]
+    pair = [*ours, "-o", str(folder / f"{preset}.npy")]
+    bare, alone, both = interleaved(5, [sys.executable, str(script)], blocks, pair)
     found, expected = np.load(folder / f"{preset}.npy"), np.load(folder / "bare.npy")
     assert np.abs(found - expected).max() < 1e-6
     title = f"compose {preset}, {ROWS:,} x {DIM}, NPY to NPY, beside NumPy"
-    report(f"{title}, wall", mine.wall, peer.wall, 2.0)
-    assert report(f"{title}, CPU", mine.cpu, peer.cpu, 2.0) <= 2.0
+    report(f"{title}, with records and their SHA-256, CPU", both.cpu, bare.cpu, 2.0)
+    report(f"{title}, wall", alone.wall, bare.wall, 2.0)
+    assert report(f"{title}, CPU", alone.cpu, bare.cpu, 2.0) <= 2.0
