@@ -21,7 +21,7 @@ def stress() -> str:
 
 
 def edits() -> str:
-    """What tests/benchmarks/test_edits.py wrote into edits.jsonl: of each set all compositions, then kinds."""
+    """What tests/benchmarks/test_edits.py wrote into edits.jsonl: a set's compositions, then its kinds."""
     out = []
     for name, group in groupby(_rows("edits.jsonl"), lambda row: row["set"]):
         rows = list(group)
