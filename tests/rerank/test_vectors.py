@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mmr.errors import UsageError
 from mmr.rerank import diffusion, profile, superglobal
 from mmr.rerank.expansion import augmented, overlap
 from mmr.rerank.method import Tools
+from mmr.stream.order import ranked
 from tests.rerank.made import Q, T, ids, record, rerank, scores, unit
 
 EVERY = ("superglobal", "aqe", "alpha-qe", "dba", "rocchio", "prf", "k-reciprocal", "diffusion", "diversify")
@@ -324,3 +327,22 @@ def test_profile_wants_a_history(tmp_path):
     assert [one["id"] for one in found] == ["q1"] and "history" in kept[0].what
     with pytest.raises(UsageError, match=r"6|8"):
         rerank(queries(1), "profile", history=history(tmp_path, unit(3, 4, 8)))
+
+
+@pytest.mark.parametrize("name", EVERY)
+@given(seed=st.integers(0, 10**6), m=st.integers(1, 24), d=st.integers(1, 6), copies=st.integers(0, 8),
+       against=st.booleans())  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_any_list_comes_back_whole_and_in_order(name, seed, m, d, copies, against):
+    """Copies, zeros, hits on the far side of the query: every score is finite, and the order holds."""
+    generator = np.random.default_rng(seed)
+    x = generator.integers(-2, 3, (m, d)).astype(np.float64)
+    x[: min(copies, m)] = x[0]
+    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    x = np.divide(x, lengths, out=np.zeros_like(x), where=lengths > 0)
+    q = -x[-1] if against and x[-1].any() else unit(seed, d)
+    reports: list = []
+    found = rerank(record(q, x), name, reject=reports.append, k=None)
+    assert reports == [] and sorted(ids(found)) == sorted(f"x{i}" for i in range(1, m + 1))
+    assert np.isfinite(scores(found)).all()
+    assert ids(found) == [hit["id"] for hit in ranked(found["hits"])]
