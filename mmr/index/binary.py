@@ -11,7 +11,7 @@ import numpy as np
 
 from mmr.arrays import binary
 from mmr.errors import UsageError
-from mmr.index.coded import ADD_ROWS, SAMPLES, Coded, damaged, read_arrays, write_arrays
+from mmr.index.coded import ADD_ROWS, SAMPLES, Coded, damaged, projected, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,7 +89,8 @@ class Binary(Coded):
         """Row numbers (q, depth) of the codes with the fewest bits that differ; ties by row."""
         faiss: Any = import_module("faiss")
         found: Codes = self._opened(file)
-        asked = binary.packed(queries, found.projection, found.queries)
+        values = queries if found.projection is None else projected(queries, found.projection)
+        asked = binary.packed(values, None, found.queries)
         _, rows = faiss.knn_hamming(asked, found.codes, min(depth, len(found.codes)), variant="hc")
         return np.asarray(rows, np.int64)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from mmr.errors import BadDataError, shown
 
@@ -20,6 +20,14 @@ CENTROID_ROWS = 39  # a centroid; below it FAISS's k-means warns and recall fall
 TRAIN_ROWS = 16_384
 SAMPLES = 3  # the sample is held as it was read, shuffled, and turned
 TABLE_BYTES = 2 << 30  # FAISS makes tables of at most so many bytes beside what it reads
+
+
+class Mapped(NamedTuple):
+    """An open file: FAISS's index, the rotation (d, m) that queries go through first, and what owns both."""
+
+    index: Any
+    turn: NDArray[np.float32] | None
+    owner: Any
 
 
 class Coded:
@@ -103,9 +111,10 @@ class Coded:
         share  of the rows that the caller will keep; what reads a part of the rows reads more then
         Raises `BadDataError` for a file that FAISS cannot read, FileNotFoundError for one that is gone.
         """
-        found = self._opened(file)
-        looks = self.looks(found, depth, params, share)
-        _, rows = found.search(queries, depth, **({} if looks is None else {"params": looks}))
+        index, turn, _ = self._opened(file)
+        looks = self.looks(index, depth, params, share)
+        asked = queries if turn is None else projected(queries, turn)
+        _, rows = index.search(asked, depth, **({} if looks is None else {"params": looks}))
         answer: NDArray[np.int64] = rows
         return answer
 
@@ -127,7 +136,12 @@ class Coded:
             os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_WILLNEED)
         finally:
             os.close(handle)
-        return _read(file, faiss.IO_FLAG_MMAP_IFC)
+        found = _read(file, faiss.IO_FLAG_MMAP_IFC)
+        if not isinstance(found, faiss.IndexPreTransform):
+            return Mapped(found, None, found)
+        turn = faiss.downcast_VectorTransform(found.chain.at(0))
+        matrix = faiss.vector_to_array(turn.A).reshape(turn.d_out, -1).T
+        return Mapped(faiss.downcast_index(found.index), matrix, found)
 
 
 def _read(file: Path, flags: int) -> Any:
@@ -138,6 +152,14 @@ def _read(file: Path, flags: int) -> Any:
         return faiss.read_index(str(file), flags)
     except (RuntimeError, MemoryError) as error:
         raise damaged(file) from error
+
+
+def projected(rows: NDArray[np.floating], matrix: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(n, d) times (d, m) in float64, rounded: the same for a row whatever stands beside it."""
+    import numpy as np
+
+    found: NDArray[np.float32] = (rows.astype(np.float64) @ matrix.astype(np.float64)).astype(np.float32)
+    return found
 
 
 def write_arrays(out: BinaryIO, *arrays: NDArray[np.floating]) -> None:

@@ -49,10 +49,7 @@ class IvfFlat(Coded):
         """Read `probe` lists, or as many more as fewer rows may come; all at most."""
         faiss: Any = import_module("faiss")
         probe = min(math.ceil(int(params["probe"]) / share), faiss.extract_index_ivf(found).nlist)
-        inner = faiss.SearchParametersIVF(nprobe=probe)
-        if isinstance(found, faiss.IndexPreTransform):
-            return faiss.SearchParametersPreTransform(index_params=inner)
-        return inner
+        return faiss.SearchParametersIVF(nprobe=probe)
 
 
 class IvfPq(IvfFlat):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from mmr.arrays.residual import residual, turned
-from mmr.index.coded import ADD_ROWS, SAMPLES, Coded, damaged, read_arrays, write_arrays
+from mmr.index.coded import ADD_ROWS, SAMPLES, Coded, damaged, projected, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +113,7 @@ class Bebr(Coded):
         found: Held = self._opened(file)
         learnt, bits, count = found.learnt, int(params["bits"]), len(found.numbers)
         left = queries - learnt.queries
-        code = residual(left @ learnt.turn, bits)
+        code = residual(projected(left, learnt.turn), bits)
         code *= (np.linalg.norm(left, axis=1) / np.linalg.norm(code, axis=1))[:, None]
         means = np.tile(np.eye(1, 4 // bits, dtype=np.float32)[0], (len(code), MEANS))
         distance, rows = found.codes.search(np.hstack([code, means]), min(WIDER * depth, count))
@@ -126,7 +126,7 @@ class Bebr(Coded):
 
     def map(self, file: Path) -> Held:
         """Map a file that `write` wrote."""
-        codes = super().map(file)
+        codes = super().map(file).index
         with open(file, "rb") as source:
             end = os.fstat(source.fileno()).st_size - 8
             source.seek(end)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmr.arrays.truncate import projections
 from mmr.errors import UsageError
-from mmr.index.coded import ADD_ROWS, SAMPLES, Coded, damaged, read_arrays, write_arrays
+from mmr.index.coded import ADD_ROWS, SAMPLES, Coded, damaged, projected, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ class Svd(Coded):
         """Row numbers (q, depth) of the best by the projected inner product, both sides in bytes."""
         faiss: Any = import_module("faiss")
         found: Short = self._opened(file)
-        asked = queries @ found.queries
+        asked = projected(queries, found.queries)
         peak = np.maximum(np.abs(asked).max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
         asked = _bytes(asked / peak * PEAK)
         depth = min(depth, len(found.codes))

@@ -83,3 +83,21 @@ def test_codes_say_how_many_rows_they_need(tmp_path, kind, needed):
     spec = f"{kind}{',' if ':' in kind else ':'}least=2"
     with pytest.raises(BadDataError, match=f"needs {needed} vectors to train, and .* has {needed - 1}"):
         upsert(tmp_path / "x.mmr", items, reject=fail, kind=spec)
+
+
+@pytest.mark.parametrize(
+    "kind", ["rabitq", "rabitq:bits=4", "pq:opq=yes,m=15", "bebr", "svd", "binary:code=itq"]
+)
+def test_candidates_do_not_depend_on_the_batch(tmp_path, kind):
+    """Rotations are taken in float64, so that no kernel of a matrix product shows."""
+    x, q = clustered(2, 3000)[:, :DIM].copy(), clustered(3, 400)[:, :DIM].copy()
+    row, params = parse(kind)
+    adapted, file = adapter(row.name), tmp_path / "codes"
+    adapted.train(x, None, len(x), params, tmp_path / "trained")
+    adapted.write(x, params, file, tmp_path / "trained")
+    whole = adapted.candidates(file, q, 60, params, 1.0)
+    for size in (1, 7):
+        for start in range(0, 400, size):
+            few = adapted.candidates(file, q[start : start + size], 60, params, 1.0)
+            for mine, others in zip(few, whole[start : start + size], strict=True):
+                assert set(mine) == set(others)
