@@ -70,6 +70,8 @@ def read_contents(path: str, place: Member | None = None) -> Contents:
     Raises `BadItem` when it is missing, unreadable, no ordinary file, too large, or changes while it is read:
     a picture that is being copied is not embedded in part.
     """
+    if "\0" in path:
+        raise unreadable(path, "holds a zero byte, which no path can")
     found = split_member(path)
     if found is None:
         return _read(path, path, None)

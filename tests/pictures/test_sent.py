@@ -48,8 +48,9 @@ def test_a_small_jpeg_on_white(picture):
 
 
 def test_what_cannot_be_read(tmp_path):
-    with pytest.raises(BadItem):
-        facts(str(tmp_path / "none.png"))
+    for name in ("none.png", "zero\0byte.png", "s.tar#zero\0byte.png"):
+        with pytest.raises(BadItem):
+            facts(str(tmp_path / name))
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match="picture"):
         jpeg({"image": str(tmp_path / "bad.png")})
