@@ -43,14 +43,15 @@ class Learned(NamedTuple):
 def learned(groups: Iterable[Moments], mean: str) -> Learned:
     """Means and covariance about them: "modality" has a mean a group, "overall" one, "none" zeros.
 
-    The covariance is that of all vectors together, each about its own group's mean.
+    The one mean is that of the groups' means, however many vectors each has. The covariance is that of all
+    vectors together, each about its own group's mean.
     """
     held = list(groups)
     count = sum(one.count for one in held)
     if mean == "modality":
         means = np.stack([one.total / one.count for one in held])
     elif mean == "overall":
-        means = np.tile(np.sum([one.total for one in held], axis=0) / count, (len(held), 1))
+        means = np.tile(np.mean([one.total / one.count for one in held], axis=0), (len(held), 1))
     else:
         means = np.zeros((len(held), len(held[0].total)))
     products = np.sum([one.squares for one in held], axis=0)

@@ -59,8 +59,8 @@ def hits(half):
     return Pairs(chosen.ravel(), relevant.ravel(), query, asked.astype(np.float64))
 
 
-def error_of(chances, test):
-    """ECE as `mmr eval` computes it."""
+def error_of(chances, test, k=None):
+    """ECE as `mmr eval` computes it, of the first k hits of every query or of all."""
     queries = len(test.vectors)
     found = np.flatnonzero(test.relevant)
     query, rank = found // HITS, found % HITS + 1
@@ -69,7 +69,7 @@ def error_of(chances, test):
     names, sizes = [str(i) for i in range(queries)], np.full(queries, HITS)
     judged = Judged(names, start, rank, ones, rank, rank, sizes, each, np.ones(queries, np.int64),
                     each * HITS, chances)  # fmt: skip
-    return 100 * ece(judged)
+    return 100 * ece(judged, k)
 
 
 def precision_of(chances, test):
@@ -105,7 +105,9 @@ def test_every_calibration_on_queries_that_it_has_not_seen():
             found[row.name] = [calibrated(row, train, test) for train, test in halves]
         for method, chances in found.items():
             each = list(zip(chances, (test for _, test in halves), strict=True))
-            rows.append({"set": name, "method": method, "ece": interval([error_of(*one) for one in each]),
+            errors = [error_of(*one) for one in each], [error_of(*one, 1) for one in each]
+            rows.append({"set": name, "method": method, "ece": interval(errors[0]),
+                         "first": interval(errors[1]),
                          "precision": interval([precision_of(*one) for one in each])})  # fmt: skip
             print(rows[-1])
     FIGURES.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -7,12 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from mmr.normalize.bank import Bank, digest
 from mmr.normalize.table import TOGETHER, checked, loaded
-from mmr.normalize.vector_fit import fit_banks, fit_pairs, fit_set
-from mmr.stream.records import Record
+from mmr.normalize.vector_fit import fit_pairs
 from tests.benchmarks.test_corrections import SEEDS, SETS, T
 from tests.conftest import ROOT
+from tests.normalize.changes import apply, changed, records
 from tests.normalize.test_real import VECTORS, figures
 
 FIGURES = ROOT / "man" / "changes.jsonl"
@@ -22,38 +21,6 @@ LEARNED = {
     "invgc": ("invgc", {}), "invgc --rate 2 --query-rate 2": ("invgc", {"rate": 2, "query_rate": 2}),
     "localadj": ("localadj", {}),
 }  # fmt: skip
-
-
-def records(rows, kind):
-    return [Record({"id": str(i), kind: "x", "vector": row}) for i, row in enumerate(rows)]
-
-
-def bank_of(rows):
-    return Bank(rows, np.zeros(len(rows), np.uint64), None, "", "bank", digest(rows))
-
-
-def changed(name, values, asked, gallery, bank, other):
-    """The scores of queries with the gallery after a change; sets are the bank's queries and the gallery."""
-    method = loaded(
-        f"mmr.normalize.{'graphs' if name in ('invgc', 'localadj') else 'spaces'}:{NAMES[name]}"
-    )()
-    if name in ("invgc", "localadj"):
-        change = fit_banks(name, values, bank_of(bank), bank_of(other))
-        places = (0, 0)
-        queries = asked.astype(np.float64)
-    else:
-        change = fit_set(name, values, [("q", records(bank, "text")), ("g", records(gallery, "image"))])
-        places = (change.groups.index("text"), change.groups.index("image"))
-        queries = apply(method, asked, places[0], change)
-    return queries @ apply(method, gallery, places[1], change).T
-
-
-NAMES = {"centre": "Centre", "abtt": "Abtt", "pca": "Pca", "whiten": "Whiten", "invgc": "InvGc",
-         "localadj": "LocalAdj"}  # fmt: skip
-
-
-def apply(method, rows, place, change):
-    return method.apply(rows.astype(np.float64), np.full(len(rows), place), change.arrays, change.values)
 
 
 def together(row, asked, gallery):
