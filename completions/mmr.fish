@@ -374,7 +374,7 @@ complete -c mmr -n '__fish_seen_subcommand_from fit' -l iterations -x -d 'How of
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l index -r -F -d 'The index to be corrected'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l directions -x -d 'How many directions'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l dims -x -d 'How many dimensions'
-complete -c mmr -n '__fish_seen_subcommand_from fit' -l mean -x -a 'modality overall' -d 'Take off the mean of each modality, or the mean of all: modality, overall'
+complete -c mmr -n '__fish_seen_subcommand_from fit' -l mean -x -a 'modality overall' -d 'Take off a mean of each modality, or one for all: modality, overall'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l length -x -a 'unit keep' -d 'Bring what is left to length 1, or keep its length: unit, keep'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l shrink -x -d 'How far the variances are drawn to their mean first'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l bank -r -F -d 'Vectors of queries like those to come: of the same model and kind, none of the test; `-` is stdin'

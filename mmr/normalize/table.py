@@ -218,14 +218,14 @@ TOGETHER: tuple[TogetherRow, ...] = (
                 "Pan et al. 2024, with the batch for a bank"),
 )  # fmt: skip
 
-MEAN = Choice("mean", "modality", "Take off the mean of each modality, the mean of all, or none",
+MEAN = Choice("mean", "modality", "Take off a mean of each modality, one for all, or none",
               ("modality", "overall", "none"))  # fmt: skip
 RATES = (Param("rate", 1, "How much of what items have in common is taken off", 0, 100),
          Param("query_rate", 1, "The same for what queries have in common", 0, 100))  # fmt: skip
 
 VECTORS: tuple[VectorRow, ...] = (
     VectorRow("centre", "the mean is taken off", f"{HERE}.spaces:Centre",
-              (MEAN._replace(note="Take off the mean of each modality, or the mean of all",
+              (MEAN._replace(note="Take off a mean of each modality, or one for all",
                              values=("modality", "overall")),),
               "A mean a modality, from the same domain; one mean for both lost 5 to 27 points of R@1",
               "standard"),
