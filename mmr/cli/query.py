@@ -17,6 +17,9 @@ from mmr.cli.report import Report
 from mmr.errors import shown
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mmr.index import Index
     from mmr.stream.records import Record
 
@@ -156,12 +159,11 @@ class _Embedder:
 
     def _embedded(self, asked: list[Record]) -> Iterator[Record]:
         """Records with a picture, words or both."""
-        from mmr.compose.weighted import weighted
         from mmr.embed.item import Wanted as Made
         from mmr.embed.pipeline import embed_records
 
         encoder = self._encoders.of(any("image" in record for record in asked))
-        made = Made(compose=weighted, templates=self._templates, facts=False)
+        made = Made(compose=_weighted, templates=self._templates, facts=False)
         return embed_records(asked, encoder, made, reject=self._report)
 
     def _composed(self, asked: list[Record]) -> Iterator[Record]:
@@ -175,6 +177,13 @@ class _Embedder:
         for record in composer.of(binder.of(asked, self._report), self._report):
             check(self._index, record, self._stated)
             yield record
+
+
+def _weighted(images: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The default composition of pictures and words; imported when there are some."""
+    from mmr.compose.weighted import weighted
+
+    return weighted(images, texts)
 
 
 def _has_parts(record: Record) -> bool:
