@@ -49,7 +49,7 @@ def reliability(judged: Judged, k: int | None = None, *, rel: int = 1, bins: int
         worst = float(scores[int(np.argmax(outside))])
         raise BadDataError(
             f"ECE takes scores as chances between 0 and 1, and one is {shown(f'{worst:g}')}",
-            "Calibrate them first: a cosine is no chance.",
+            "A cosine is no chance: `mmr fit calibrate` learns what a score means.",
         )
     inner = np.arange(1, bins) / bins
     owner = np.searchsorted(inner, scores, side="left")
