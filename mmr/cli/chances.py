@@ -24,7 +24,8 @@ def hold(index: str, fitted: str, wait: float, report: Report) -> None:
 
     from mmr.index import open_index
     from mmr.index.calibrated import Held, hold
-    from mmr.normalize.calibration import plain_model, read_calibration
+    from mmr.normalize.bank import plain_model
+    from mmr.normalize.calibration import read_calibration
     from mmr.stream.records import check_model
 
     calibration = read_calibration(fitted)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmr.errors import BadDataError, BadItem, Reject, UsageError, shown
-from mmr.normalize.bank import SAME, key, modality
+from mmr.normalize.bank import SAME, key, modality, plain_model
 from mmr.normalize.gc import moved
 from mmr.normalize.method import described
 from mmr.normalize.state import State
@@ -124,8 +124,8 @@ class Correction:
 
     def _allowed(self, record: Record, where: str) -> None:
         """Raise `BadDataError` for a query that this correction must not meet."""
-        check_model(self.state.model, record.get("model"), expected_by=self._name, found_by=where,
-                    fix="Fit with the model of the queries.")  # fmt: skip
+        check_model(self.state.model, plain_model(record.get("model")), expected_by=self._name,
+                    found_by=where, fix="Fit with the model of the queries.")  # fmt: skip
         before = next((step for step in record.get("via", ()) if is_correction(step)), None)
         if before is not None:
             raise BadDataError(f"{where} was corrected before ({shown(before)})", "Correct what query gave.")

@@ -16,6 +16,7 @@ from mmr.arrays.unit import unit
 from mmr.errors import BadDataError, BadItem, Reject, raise_item, shown
 from mmr.normalize import archive
 from mmr.normalize.archive import Damaged
+from mmr.normalize.bank import plain_model
 from mmr.normalize.chances import Pairs, in_order
 from mmr.normalize.table import CALIBRATIONS, CalibrationRow, calibration_row, loaded
 from mmr.stream.order import ranked
@@ -23,7 +24,6 @@ from mmr.stream.read import read_records
 from mmr.stream.records import Record, add_step, check_model
 
 FORMAT, KIND = 1, "calibration"
-INT8 = "-int8"  # ends the fingerprint of what an int8 text tower made
 LEARNED = "learned."
 SLACK = 1e-3  # how far above 1 a cosine may be rounded
 FIX = "Fit with hits whose scores were made in the same way, or say --force."
@@ -184,11 +184,6 @@ def _scored_by(step: str) -> str:
 
 def _said(steps: tuple[str, ...]) -> str:
     return shown("; ".join(steps)) if steps else "none"
-
-
-def plain_model(model: str | None) -> str | None:
-    """The model's name; an int8 text tower's vectors are near enough to the model's own for this."""
-    return None if model is None else model.removesuffix(INT8)
 
 
 def write_calibration(path: str, calibration: Calibration) -> None:

@@ -209,3 +209,9 @@ def test_mutual_proximity_needs_the_querys_vector():
 
 def test_banks_count_both():
     assert Banks(GALLERY, GALLERY[:3]).size == N + 3
+
+
+def test_queries_of_the_int8_tower_are_queries_of_the_model():
+    (plain,) = run(Correction(fitted()), [query(0)])
+    (small,) = run(Correction(fitted()), [query(0, model="toy#1-int8")])
+    assert small["hits"] == plain["hits"]
