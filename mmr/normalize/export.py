@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mmr.arrays.affine import Lift, asked, folded
 from mmr.arrays.unit import SLACK as ROUNDED
 from mmr.errors import BadDataError, BadItem, Reject, UsageError, shown
+from mmr.normalize.bank import plain_model
 from mmr.normalize.held import numbers_of
 from mmr.normalize.method import Array
 from mmr.normalize.state import State
@@ -108,8 +109,8 @@ class Export:
             if record.get("eof") is True:
                 continue
             where = str(record.place or shown(record["id"]))
-            check_model(self.state.model, record.get("model"), expected_by=self._name, found_by=where,
-                        fix="Fit with the model of these vectors.")  # fmt: skip
+            check_model(self.state.model, plain_model(record.get("model")), expected_by=self._name,
+                        found_by=where, fix="Fit with the model of these vectors.")  # fmt: skip
             vector = record.get("vector")
             if vector is None or len(vector) != self.state.dim or not np.any(vector):
                 what = "has no vector that is not zero" if vector is None or not np.any(vector) else (
