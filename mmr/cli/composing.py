@@ -59,6 +59,12 @@ VECTOR = (
     ),
     click.option("--raw", is_flag=True, help="Take vectors as they are, not at length 1."),
     click.option(
+        "--into",
+        metavar="NAME",
+        default="",
+        help="Put the result into `bindings` under NAME, for the next `mmr compose`.",
+    ),
+    click.option(
         "--keep-length", is_flag=True, help="Leave the result as long as it is, for items of an index."
     ),
     click.option(
@@ -119,7 +125,7 @@ def run(report: Report, method: Method | None, how: Mapping[str, Any], typed: st
     fallback = named(how["fallback"]) if how["fallback"] else None
     composer = Composer(settings, fallback=fallback, raw=how["raw"], on_zero=how["on_zero"],
                         explain=how["explain"], keep=how["keep_bindings"],
-                        length=how["keep_length"], constants=files.constants)  # fmt: skip
+                        length=how["keep_length"], into=how["into"], constants=files.constants)  # fmt: skip
     with ExitStack() as stack:
         _write(_composed(composer, how, files, typed, report, stack), how)
     if composer.fell_back:
@@ -157,7 +163,10 @@ def _alone(how: Mapping[str, Any], names: Iterable[str]) -> bool:
 def _is_bulk(how: Mapping[str, Any], files: Files, method: Method) -> bool:
     """Whether bare files are all that is composed, and vectors all that is wanted."""
     alone = _alone(how, method.names)
-    plain = not (how["sweeps"] or how["explain"] or how["keep_bindings"]) and how["on_zero"] != "text"
+    plain = (
+        not (how["into"] or how["sweeps"] or how["explain"] or how["keep_bindings"])
+        and how["on_zero"] != "text"
+    )
     to_npy = how["output"].endswith(".npy") or how["format_"] == "npy"
     return alone and plain and to_npy and bool(files.each) and not any(one.pair for one in files.each)
 

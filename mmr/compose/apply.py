@@ -134,6 +134,7 @@ class Composer:
     explain   add the field `explain`
     keep      keep `bindings` in the record
     length    keep the length that the expression gives; the record then says `"unit": false`
+    into      the name that the result gets in `bindings`, which stay; "" for `vector`
     constants  named vectors that all queries share
 
     composed, lacking, fell_back, far  how many went through, how many lacked a vector, how many took the
@@ -143,11 +144,11 @@ class Composer:
     def __init__(
         self, settings: Sequence[tuple[str, Method | None]], *, fallback: Method | None = None,
         raw: bool = False, on_zero: str = "fail", explain: bool = False, keep: bool = False,
-        length: bool = False, constants: Mapping[str, Column] = NONE,
+        length: bool = False, into: str = "", constants: Mapping[str, Column] = NONE,
     ) -> None:  # fmt: skip
         self.settings, self.fallback = list(settings), fallback
         self.raw, self.on_zero, self.explain, self.keep = raw, on_zero, explain, keep
-        self.constants, self.length = constants, length
+        self.constants, self.length, self.into = constants, length, into
         self.composed = self.fell_back = self.far = self.lacking = 0
 
     def needs(self, have: Iterable[str], lists: Iterable[str] = ()) -> tuple[str, ...]:
@@ -257,18 +258,22 @@ class Composer:
         suffix: str,
     ) -> Record:  # fmt: skip
         made = Record(record, record.place)
-        if not self.keep:
+        if not (self.keep or self.into):
             made.pop("bindings", None)
         made.pop("unit", None)
-        if self.length:
+        if self.length and not self.into:
             made["unit"] = False
         made["id"] = f"{record['id']}{suffix}"
         if suffix:
             made["of"] = record["id"]
-        made["vector"] = outcome.vectors[i]
+        if self.into:
+            made["bindings"] = {**record.get("bindings", {}), self.into: outcome.vectors[i]}
+        else:
+            made["vector"] = outcome.vectors[i]
         if self.explain:
             made["explain"] = explained(chosen.step, columns, outcome, i, fallback=chosen is self.fallback)
-        add_step(made, f"compose {chosen.step} norm={outcome.norms[i]:.4f}")
+        named = f" into {self.into}" if self.into else ""
+        add_step(made, f"compose {chosen.step} norm={outcome.norms[i]:.4f}{named}")
         self.composed += 1
         return made
 

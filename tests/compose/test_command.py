@@ -86,6 +86,13 @@ def test_a_name_alone_searches_as_ever(at):
     assert at(line.format("mmr compose expr t_m --text 'a pear'")).lines == words != []
 
 
+def test_a_recipe_over_composed_vectors(at):
+    words = '--image apple.png --caption "an apple" --edited "a pear"'
+    first = f'mmr compose expr "2*t_c - t_r" --into edit {words}'
+    found = at(f"{first} | mmr compose product --of v,edit | mmr query pics.mmr --format ids")
+    assert set(found.lines) == {"pear.png", "plum.png"}, found.stderr
+
+
 def test_a_stored_item_is_a_reference_and_is_left_out(at):
     line = "mmr compose weighted --index pics.mmr --ref-id {} --text green | mmr query pics.mmr --format ids"
     assert set(at(line.format("apple.png")).lines) == {"pear.png", "plum.png"}

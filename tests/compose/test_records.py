@@ -54,6 +54,15 @@ def test_the_record_keeps_its_fields_and_says_what_was_done():
     assert set(kept["bindings"]) == {"v", "t_m"}
 
 
+def test_a_result_can_be_a_named_vector_of_the_next():
+    first = Composer([("", expression("v + t"))], into="q")
+    (made,) = first.of([query(v=[1, 0], t=[0, 1])], raise_item)
+    assert "vector" not in made
+    assert made["via"] == ["compose expr v + t norm=1.4142 into q"]
+    (last,) = Composer([("", expression("q - v"))]).of([made], raise_item)
+    np.testing.assert_allclose(last["vector"], unit(np.array([0.5**0.5 - 1, 0.5**0.5])), atol=1e-6)
+
+
 def test_a_query_that_lacks_a_vector_is_reported_with_the_ways_to_give_it():
     rejected = []
     queries = [query("a", v=[1, 0]), query("b", **three()), query("c", v=[1, 0])]
