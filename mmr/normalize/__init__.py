@@ -1,1 +1,1 @@
-"""Corrections of scores and vectors: hubness, score scales."""
+"""Corrections of scores and vectors: hubness, modality gap, score scales, chances of relevance."""
