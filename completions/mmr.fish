@@ -135,6 +135,7 @@ complete -c mmr -n '__fish_seen_subcommand_from compose' -l set -x -d 'The numbe
 complete -c mmr -n '__fish_seen_subcommand_from compose' -l fallback -x -d 'For queries that lack a vector'
 complete -c mmr -n '__fish_seen_subcommand_from compose' -l on-zero -x -a 'fail skip text' -d 'Of vectors that cancel out: end, leave the query out, or ask with its words'
 complete -c mmr -n '__fish_seen_subcommand_from compose' -l raw -d 'Take vectors as they are, not at length 1'
+complete -c mmr -n '__fish_seen_subcommand_from compose' -l into -x -d 'Put the result into `bindings` under NAME, for the next `mmr compose`'
 complete -c mmr -n '__fish_seen_subcommand_from compose' -l keep-length -d 'Leave the result as long as it is, for items of an index'
 complete -c mmr -n '__fish_seen_subcommand_from compose' -l from -r -F -d 'Queries: JSONL, TSV with a header, or NPY; `-` is stdin'
 complete -c mmr -n '__fish_seen_subcommand_from compose' -l ref-id -x -d 'The same, as it is stored in --index'
