@@ -129,6 +129,29 @@ def test_towers_without_token_embeddings():
         injecting(load("builtin"))
 
 
+def test_a_tower_of_transformers_shows_its_embeddings_another_way():
+    class Inner(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words = torch.nn.Embedding(3000, 8)
+
+        def get_input_embeddings(self):
+            return self.words
+
+    class Tower(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.transformer = Inner()
+
+        def encode_text(self, tokens):
+            return self.transformer.words(tokens).cumsum(dim=1)[:, -1]
+
+    torch.manual_seed(0)
+    tower = Tower()
+    assert embedding_of(tower) is tower.transformer.words
+    assert difference(tower, canonical, "a photo of {}", "a photo of cat") < 1e-5
+
+
 def pictures(count=3):
     """Pictures unlike each other: stripes up, across and a slope, each in other colours."""
     y, x = np.mgrid[:40, :40]
