@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ Array = NDArray[np.floating[Any]]
 FLOOR = 1e-6  # of a variance
 STEPS = 200
 APART = 2.5  # how many times the sum of their spreads two means must be apart: see `gmm`
+STEEPEST = 700.0  # of the logarithm of a ratio of chances
 ALONE = 1.5  # a group of fewer scores has no spread of its own
 
 
@@ -26,52 +27,57 @@ class Kept(NamedTuple):
     reason: str
 
 
-class Mixture(NamedTuple):
-    """Two Gaussians over scores, the lower one first: means, standard deviations and weights, each (2,)."""
+class Mixtures(NamedTuple):
+    """Two Gaussians over each of B lists of n scores, the lower one first: `means`, standard deviations
+    `spreads` and `weights` are (B, 2), `upper` (B, n) is the chance that each score is of the upper one."""
 
     means: Array
     spreads: Array
     weights: Array
-
-    def upper(self, scores: Array) -> Array:
-        """The chance (n,) that each score is of the upper one."""
-        found: Array = _responsibilities(scores, self.means, self.spreads**2, self.weights)[:, 1]
-        return found
+    upper: Array
 
 
-def mixture(scores: Array) -> Mixture:
-    """Fit two Gaussians to scores (n,), n > 0, by expectation and maximisation; the same every time.
+def mixtures(scores: Array) -> Mixtures:
+    """Fit two Gaussians to each list of scores (B, n), n > 0, by expectation and maximisation.
 
     It starts at the lowest and the highest score with the variance of all and equal weights, takes 200 steps,
-    and lets no variance fall below 1e-6 (ViDoRAG fits the same model from a random start).
+    and lets no variance fall below 1e-6 (ViDoRAG fits the same model from a random start). What a list gets
+    does not depend on the others.
     """
-    x = np.asarray(scores, np.float64)
-    means, weights = np.array([x.min(), x.max()]), np.array([0.5, 0.5])
-    variances = np.full(2, max(float(x.var()), FLOOR))
+    x = np.ascontiguousarray(scores, np.float64)
+    n = x.shape[1]
+    means = np.stack([x.min(axis=1), x.max(axis=1)])
+    variances = np.repeat(np.maximum(x.var(axis=1), FLOOR)[None], 2, axis=0)
+    weights = np.full(means.shape, 0.5)
     for _ in range(STEPS):
-        shares = _responsibilities(x, means, variances, weights)
-        sizes = shares.sum(axis=0)
-        before, means = means, x @ shares / sizes
-        variances = np.maximum((shares * (x[:, None] - means) ** 2).sum(axis=0) / sizes, FLOOR)
-        weights = sizes / len(x)
+        low, high = _shares(x, means, variances, weights)
+        sizes = np.stack([low.sum(axis=1), high.sum(axis=1)])
+        before = means
+        means = np.stack([(low * x).sum(axis=1), (high * x).sum(axis=1)]) / sizes
+        away = (x[None] - means[..., None]) ** 2
+        variances = np.stack([(low * away[0]).sum(axis=1), (high * away[1]).sum(axis=1)]) / sizes
+        variances = np.maximum(variances, FLOOR)
+        weights = sizes / n
         if np.array_equal(before, means):
             break
-    order = np.argsort(means, kind="stable")
-    return Mixture(means[order], np.sqrt(variances[order]), weights[order])
+    order = np.argsort(means, axis=0, kind="stable")
+    means, variances, weights = (np.take_along_axis(a, order, 0) for a in (means, variances, weights))
+    _, high = _shares(x, means, variances, weights)
+    return Mixtures(means.T, np.sqrt(variances).T, weights.T, high)
 
 
-def _responsibilities(x: Array, means: Array, variances: Array, weights: Array) -> Array:
-    """(n, 2): the share of each Gaussian in each score, worked in logarithms."""
+def _shares(x: Array, means: Array, variances: Array, weights: Array) -> tuple[Array, Array]:
+    """The shares (B, n) of the first and of the second Gaussian in each score; neither is ever 0."""
     with np.errstate(divide="ignore"):
-        logs = np.log(weights) - 0.5 * (np.log(variances) + (x[:, None] - means) ** 2 / variances)
-    logs -= logs.max(axis=1, keepdims=True)
-    shares = np.exp(logs)
-    found: Array = shares / shares.sum(axis=1, keepdims=True)
-    return found
+        height = np.log(weights) - 0.5 * np.log(variances)
+    logs = height[..., None] - 0.5 * (x[None] - means[..., None]) ** 2 / variances[..., None]
+    ratio = np.exp(np.clip(logs[0] - logs[1], -STEEPEST, STEEPEST))
+    second = 1 / (1 + ratio)
+    return ratio * second, second
 
 
-def gmm(scores: Array, depth: int = 20) -> Kept:
-    """Keep the upper one of two Gaussians over the first `depth` scores (n,), best first.
+def gmm(lists: Sequence[Array], depth: int = 20) -> list[Kept]:
+    """Keep of each list the upper one of two Gaussians over its first `depth` scores (n,), best first.
 
     None where the scores have not two groups, else a list of one hump would be cut in its middle: the means
     must be more than 2.5 times the sum of the standard deviations apart (one score alone has that of the
@@ -79,20 +85,33 @@ def gmm(scores: Array, depth: int = 20) -> Kept:
     kept is a prefix: a wide lower Gaussian that claims the extreme top does not tear a hole.
     ViDoRAG, Wang et al. 2025.
     """
-    x = np.asarray(scores[:depth], np.float64)
-    if len(x) < 2 or x[0] == x[-1]:
-        return Kept(None, "all scores are equal" if len(x) > 1 else "one hit has no groups")
-    found = mixture(x)
-    low, high = found.means
-    alone = found.weights * len(x) < ALONE
-    spreads = np.where(alone, found.spreads.max(), found.spreads)
-    said = f"means {high:.4g} and {low:.4g}, spreads {spreads[1]:.2g} and {spreads[0]:.2g}"
-    if not high - low > APART * spreads.sum():
-        return Kept(None, f"one group of scores: {said}")
-    own = np.flatnonzero((found.upper(x) > 0.5) & (x > low))
-    if not len(own):
-        return Kept(None, f"one group of scores: {said}")
-    return Kept(int(own[-1]) + 1, f"two groups of scores: {said}")
+    found: list[Kept] = [Kept(None, "all scores are equal")] * len(lists)
+    alike: dict[int, list[int]] = {}
+    for place, scores in enumerate(lists):
+        first = scores[:depth]
+        if len(first) < 2:
+            found[place] = Kept(None, "one hit has no groups")
+        elif first[0] != first[-1]:
+            alike.setdefault(len(first), []).append(place)
+    for size, places in alike.items():
+        x = np.array([lists[place][:size] for place in places], np.float64)
+        for place, kept in zip(places, _upper(x), strict=True):
+            found[place] = kept
+    return found
+
+
+def _upper(x: Array) -> Iterator[Kept]:
+    """What is kept of each list of scores (B, n)."""
+    for scores, means, spreads, weights, upper in zip(x, *mixtures(x), strict=True):
+        low, high = means.tolist()
+        alone = weights * len(scores) < ALONE
+        wide, narrow = np.where(alone, spreads.max(), spreads).tolist()
+        said = f"means {high:.4g} and {low:.4g}, spreads {narrow:.2g} and {wide:.2g}"
+        own = np.flatnonzero((upper > 0.5) & (scores > low))
+        if high - low > APART * (wide + narrow) and len(own):
+            yield Kept(int(own[-1]) + 1, f"two groups of scores: {said}")
+        else:
+            yield Kept(None, f"one group of scores: {said}")
 
 
 def gap(scores: Array, depth: int = 20, z: float = 1.5, least: int = 1, most: int = 10) -> Kept:
@@ -215,17 +234,24 @@ class Cut(Method):
         if calibrated_by and {"mass", "temperature"} & set(given):
             raise UsageError("--mass and --temperature are of uncalibrated scores, not --slope")
 
-    def rerank(self, given: Given) -> Answer:
-        """Raises `BadItem` for a ratio of a score that is not above 0."""
-        low, high = self.own["min"], self.own["max"]
-        try:
-            kept = self._found(given.scores) if len(given.scores) else Kept(0, "no hits")
-        except ValueError as error:
-            raise BadItem(given.where, str(error), "use --min-score", stage="rerank",
-                          record=given.record) from None  # fmt: skip
+    def rerank_all(self, given: Sequence[Given]) -> Sequence[Answer | Exception]:
+        """A `BadItem` for a ratio of a score that is not above 0."""
+        groups = gmm([one.scores for one in given], self.own["first"]) if self.way == "gmm" else None
+        found: list[Answer | Exception] = []
+        for place, one in enumerate(given):
+            try:
+                kept = self._found(one.scores) if groups is None else groups[place]
+            except ValueError as error:
+                fix = "use --min-score"
+                found.append(BadItem(one.where, str(error), fix, stage="rerank", record=one.record))
+                continue
+            found.append(self._answer(one, kept if len(one.scores) else Kept(0, "no hits")))
+        return found
+
+    def _answer(self, given: Given, kept: Kept) -> Answer:
         if self.way != "threshold" and self.own.get("min_score") is not None:
             kept = _above(kept, given.scores, self.own["min_score"])
-        kept = bounded(kept, len(given.scores), low, high)
+        kept = bounded(kept, len(given.scores), self.own["min"], self.own["max"])
         assert kept.size is not None
         said = {"method": self.way, "kept": kept.size, "of": len(given.scores), "reason": kept.reason}
         return Answer(given.scores, kept=np.arange(len(given.scores)) < kept.size, tail=False,
@@ -234,8 +260,6 @@ class Cut(Method):
 
     def _found(self, scores: Array) -> Kept:
         own = self.own
-        if self.way == "gmm":
-            return gmm(scores, own["first"])
         if self.way == "gap":
             return gap(scores, own["first"], own["z"], own["min"], own["max"])
         if self.way == "threshold":

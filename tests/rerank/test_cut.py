@@ -9,9 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmr.rerank.cut import Kept, bounded, calibrated, chance, gap, gmm, mass, mixture, threshold
+from mmr.rerank import cut
+from mmr.rerank.cut import Kept, bounded, calibrated, chance, gap, mass, mixtures, threshold
 
 WORKED = [0.82, 0.80, 0.78, 0.45, 0.44, 0.43, 0.41, 0.40, 0.39, 0.38]
+
+
+def gmm(scores):
+    (found,) = cut.gmm([scores])
+    return found
+
+
+def mixture(scores):
+    """The mixture of one list."""
+    found = mixtures(np.array([scores]))
+    return found._make(figure[0] for figure in found)
 
 
 def naive_mixture(x):
@@ -38,11 +50,11 @@ def naive_mixture(x):
 
 
 def test_gmm_worked():
-    found = mixture(np.array(WORKED))
+    found = mixture(WORKED)
     assert found.means == pytest.approx([0.41429, 0.80], abs=1e-4)
     assert found.spreads == pytest.approx([0.0244, 0.0164], abs=1e-4)
     assert found.weights == pytest.approx([0.7, 0.3], abs=1e-4)
-    assert found.upper(np.array(WORKED))[:3] == pytest.approx([1, 1, 1], abs=1e-4)
+    assert found.upper[:3] == pytest.approx([1, 1, 1], abs=1e-4)
     assert gmm(WORKED).size == 3
 
 
@@ -59,7 +71,7 @@ def test_mixture_is_the_formula(values):
     if x[0] - x[-1] < 0.05:
         return
     means, spreads, weights = naive_mixture(x)
-    found = mixture(np.array(x))
+    found = mixture(x)
     order = sorted(range(2), key=lambda i: means[i])
     assert found.means == pytest.approx([means[i] for i in order], abs=1e-6)
     assert found.spreads == pytest.approx([spreads[i] for i in order], abs=1e-6)
@@ -68,7 +80,7 @@ def test_mixture_is_the_formula(values):
 
 def test_mixture_is_the_formula_at_1e10():
     means, spreads, weights = naive_mixture(WORKED)
-    found = mixture(np.array(WORKED))
+    found = mixture(WORKED)
     assert found.means == pytest.approx(means, abs=1e-10)
     assert found.spreads == pytest.approx(spreads, abs=1e-10)
     assert found.weights == pytest.approx(weights, abs=1e-10)
@@ -76,12 +88,12 @@ def test_mixture_is_the_formula_at_1e10():
 
 def test_trap_gmm_splits_no_list_of_one_hump():
     random = np.random.default_rng(0)
-    cut = 0
+    many = 0
     for _ in range(100):
         hump = np.sort(random.normal(0.3, 0.02, 20))[::-1]
         assert mixture(hump).means[0] < mixture(hump).means[1], "there are always two Gaussians"
-        cut += gmm(hump).size is not None
-    assert cut <= 12
+        many += gmm(hump).size is not None
+    assert many <= 12
     assert bounded(gmm([0.5, 0.49, 0.48, 0.47, 0.46, 0.45]), 6, 0, 4) == Kept(
         4, gmm([0.5, 0.49, 0.48, 0.47, 0.46, 0.45]).reason + "; 4 at most"
     )
@@ -101,7 +113,7 @@ def test_trap_gmm_one_low_score_is_no_group():
 def test_trap_gmm_keeps_a_prefix_where_the_wide_group_claims_the_top():
     near = [0.803, 0.802, 0.802, 0.801, 0.801, 0.80, 0.80, 0.799, 0.799, 0.798, 0.798, 0.797]
     scores = np.array([0.9, *near, 0.5, 0.4, 0.3, 0.1, -0.1, -0.3, -0.6])
-    claimed = mixture(scores).upper(scores) > 0.5
+    claimed = mixture(scores).upper > 0.5
     assert not claimed[0], "the wide group claims the best hit"
     assert claimed[1:13].all()
     assert bounded(gmm(scores), 20, 1, 10).size == 10, "and the best hit stays all the same"
@@ -125,6 +137,12 @@ def test_gmm_of_few_or_equal_scores():
 def test_gmm_looks_at_the_first_twenty():
     scores = [*WORKED, *np.linspace(0.37, 0.30, 10), *([-9.0] * 30)]
     assert gmm(scores).size == gmm(scores[:20]).size == 3
+
+
+def test_many_lists_at_once_are_each_alone():
+    random = np.random.default_rng(3)
+    lists = [np.sort(random.normal(0.3, 0.1, size))[::-1] for size in (0, 1, 2, 5, 20, 20, 20, 30, 5, 2)] * 5
+    assert cut.gmm(lists) == [gmm(one) for one in lists]
 
 
 def test_gap_worked():
