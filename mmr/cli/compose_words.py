@@ -34,8 +34,8 @@ def _described(function: Any) -> Any:
 
     \b
     Examples:
-      mmr compose describe triplets.jsonl --caption-cmd ./blip.sh --rewrite-cmd ./llm.sh > words.jsonl
-      mmr compose pdv-f --from words.jsonl | mmr query pics.mmr
+      mmr compose describe triplets.jsonl --caption-cmd ./blip.sh --rewrite-cmd ./llm.sh > edited.jsonl
+      mmr compose pdv-f --from edited.jsonl | mmr query pics.mmr
     """,
 )
 @_files
@@ -61,7 +61,7 @@ def describe(report: Report, files: tuple[str, ...], output: str, **how: Any) ->
 
     \b
     Examples:
-      mmr compose prompt captions.jsonl --style contextual | ./chat.sh | mmr compose parse > words.jsonl
+      mmr compose prompt captions.jsonl --style contextual | ./chat.sh | mmr compose parse > edited.jsonl
     """,
 )
 @_files

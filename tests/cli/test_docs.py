@@ -276,7 +276,7 @@ def words_and_programs(folder: Path) -> None:
     (folder / "triplets.jsonl").write_text(json.dumps(query) + "\n")
     query["caption"] = "a red apple"
     (folder / "captions.jsonl").write_text(json.dumps(query) + "\n")
-    (folder / "words.jsonl").write_text(json.dumps({**query, "edited": "a green apple"}) + "\n")
+    (folder / "edited.jsonl").write_text(json.dumps({**query, "edited": "a green apple"}) + "\n")
     (folder / "replies.jsonl").write_text(json.dumps({**query, "reply": "Edited description: it"}) + "\n")
     hello = {"tag": "t", "dim": 2, "fingerprint": "f", "compose": True}
     answer = {"caption": "an apple", "edited": "a green apple", "vector": [1, 0]}
