@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mmr.cli.composing import Writes
     from mmr.stream.records import Record
 
+NAMES = ("v", "t_m", "t_r", "t_c", "n")
+PLURAL = {"caption": "captions", "edited": "edited", "not": "nots"}
 SAID = ("images", "ref_ids", "texts", "captions", "edited", "nots")
 
 
@@ -32,6 +34,7 @@ class Typed:
         if how["images"] and how["ref_ids"]:
             raise UsageError("--image and --ref-id both name the reference", "Name it in one way.")
         self._how, self._composer, self._signed = how, composer, mode == "signed"
+        self._refuse_idle()
         pictures = [piece(one) for one in how["images"]]
         self._images = [Piece(one.weight, normal_path(one.value)) for one in pictures]
         self._images += [Piece(1.0, name) for name in how["ref_ids"]]
@@ -50,6 +53,17 @@ class Typed:
             node = signed_sum(names, [weight for _, weights in named for weight in weights])
             composer.settings = [("", Method("sum", node))]
 
+    def _refuse_idle(self) -> None:
+        """Refuse words that nothing would be made of: a vector that no method here takes."""
+        fallback = getattr(self._composer, "fallback", None)
+        taken = {*self._composer.needs(NAMES), *(fallback.names if fallback is not None else ())}
+        if "t_c" in taken:
+            taken.add("t_r")  # a caption is what a rewriter edits
+        for option, name in (("caption", "t_r"), ("edited", "t_c"), ("not", "n")):
+            if self._how[PLURAL[option]] and name not in taken:
+                has = ", ".join(one for one in NAMES if one in taken) or "other vectors"
+                raise UsageError(f"--{option} is not for this method: it takes {has}", "Leave it out.")
+
     def _clauses(self) -> None:
         """Take words with a minus for what must not be there; clauses have no weights."""
         odd = next((one for one in (*self._images, *self._texts) if abs(one.weight) != 1), None)
@@ -58,6 +72,8 @@ class Typed:
         if any(one.weight < 0 for one in self._images):
             raise UsageError("a picture that must not be there is a record's: --bind n=FILE.npy")
         self._nots += [one.value for one in self._texts if one.weight < 0]
+        if self._nots and "n" not in self._composer.needs(NAMES):
+            raise UsageError("this method has no clauses that must not hold", "Leave the -WORDS out.")
         self._texts = [one for one in self._texts if one.weight > 0]
 
     def needs(self, have: Iterable[str], lists: Iterable[str]) -> tuple[str, ...]:

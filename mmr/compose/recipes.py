@@ -45,6 +45,7 @@ class Recipes:
         self.row, self.settings, self.how, self.scale = row, list(settings), dict(how or {}), scale
         self.takes = tuple(of) or row.takes
         self._lacking = 0
+        self._joins = CLAUSES if row.negates else CLAUSES[:2]
         self.explain, self.keep, self.shared = explain, keep, shared
         if row.takes and len(self.takes) != len(row.takes):
             raise UsageError(f"{row.name} joins {len(row.takes)} vectors, and --of names {len(self.takes)}",
@@ -52,7 +53,7 @@ class Recipes:
 
     def needs(self, have: Iterable[str], lists: Iterable[str] = ()) -> tuple[str, ...]:
         """Which named vectors a query shall have, of those that it can have."""
-        wanted = self.takes or CLAUSES
+        wanted = self.takes or self._joins
         weighed = any(numbers.get("g", 0) > 0 for _, numbers in self.settings)
         return tuple(name for name in (*wanted, *([WHOLE] if weighed else [])) if name in set(have))
 
@@ -99,7 +100,7 @@ class Recipes:
         found: dict[str, NDArray[np.float32]] = {}
         of: list[Any] = []
         bindings = record.get("bindings", {})
-        for name in CLAUSES:
+        for name in self._joins:
             if name not in bindings:
                 continue
             rows = self._units(record, name)
@@ -107,7 +108,7 @@ class Recipes:
                 found[one] = row
                 of.append({"not": one} if name == "n" else one)
         if not of:
-            self._lacks(record, ["v, t_m or n"])
+            self._lacks(record, [" or ".join(self._joins)])
         return found, of
 
     def _named(self, record: Record) -> tuple[dict[str, NDArray[np.float32]], list[Any]]:

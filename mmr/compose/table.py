@@ -136,6 +136,7 @@ class RecipeRow(NamedTuple):
 
     score   its kind in `mmr.arrays.recipe`
     takes   the named vectors that it joins; () for clauses: every v and t_m, and every n negated
+    negates whether a clause can be what must not be there
     choices other options: name, values (the first is the default), what it is about
     """
 
@@ -147,11 +148,12 @@ class RecipeRow(NamedTuple):
     safe: str
     source: str
     choices: tuple[tuple[str, tuple[str, ...], str], ...] = ()
+    negates: bool = True
 
     @property
     def expression(self) -> str:
         """The names that it joins, as a person reads them."""
-        return ", ".join(self.takes or ("v", "t_m", "not n"))
+        return ", ".join(self.takes or ("v", "t_m", *(["not n"] if self.negates else [])))
 
 
 HOW = (("by", ("product", "min", "geometric"), "How clauses are joined"),)
@@ -179,7 +181,8 @@ RECIPES: tuple[RecipeRow, ...] = (
               "Psomas et al. 2025, i-CIR, BASIC"),
     RecipeRow("vote", "every clause shares one vote among all items", "vote", (),
               (Param("tau", 0.005, "Temperature on cosines: a hundredth of the one for logits", 1e-4, 10),),
-              "Several wordings of one wish; it looks at the whole index", "a path in the code of NDCR"),
+              "Several wordings of one wish; it looks at the whole index", "a path in the code of NDCR",
+              negates=False),
 )  # fmt: skip
 
 

@@ -163,6 +163,13 @@ def test_status_of_what_goes_wrong(at):
     assert said("mmr compose product --image apple.png")[0] == 2
     assert said("mmr compose image --image apple.png --model nothing")[0] == 2
     assert said("mmr compose weighted --bind v=none.npy")[0] == 66
+    for line in (
+        "weighted --image apple.png --text x --not y", "text --text x --edited y",
+        "text --text x --caption y", "vote --text x --not y", "vote --text x --text -y",
+        "product --image apple.png --text x --not y", "default --image apple.png --not y",
+    ):  # fmt: skip
+        assert said(f"mmr compose {line}")[0] == 2
+    assert said("mmr compose cirevl --caption x --edited y")[0] == 0
 
 
 def test_a_terminal_without_input_gets_the_help(at):

@@ -96,4 +96,6 @@ def test_what_is_missing_or_zero_is_reported():
     assert str(rejected[1]) == "b: product needs v and t_m, which b has not"
     assert rejected[2].what == "t_m is a vector of zeros"
     assert list(Recipes(recipe_row("and"), [("", {})]).of(records[1:2], rejected.append)) == []
-    assert "v, t_m or n" in rejected[3].what
+    assert "v or t_m or n" in rejected[3].what
+    assert list(Recipes(recipe_row("vote"), [("", {"tau": 1})]).of(records[1:2], rejected.append)) == []
+    assert "vote needs v or t_m, which" in rejected[4].what
