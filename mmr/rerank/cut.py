@@ -103,7 +103,7 @@ def gmm(lists: Sequence[Array], depth: int = 20) -> list[Kept]:
 def _upper(x: Array) -> Iterator[Kept]:
     """What is kept of each list of scores (B, n)."""
     for scores, means, spreads, weights, upper in zip(x, *mixtures(x), strict=True):
-        low, high = means.tolist()
+        low, high = (means.round(12) + 0.0).tolist()
         alone = weights * len(scores) < ALONE
         wide, narrow = np.where(alone, spreads.max(), spreads).tolist()
         said = f"means {high:.4g} and {low:.4g}, spreads {narrow:.2g} and {wide:.2g}"
