@@ -111,7 +111,7 @@ def test_words_that_ship_beside_a_bank_of_ones_own(tmp_path):
         sets["ImageNet objects, 100 names to 1,000 small photographs"] = labelled(
             encoder, "tinyimagenet_val2000", lambda row: row["label"]
         )
-        sets["groceries, 40 names to 445 shelf photographs"] = labelled(
+        sets["groceries, 40 names to 445 pictures"] = labelled(
             encoder, "grocery81", lambda row: row["class"].replace("-", " ")
         )
     shipped = {"words": encoder.encode_texts(everyday(languages())),
