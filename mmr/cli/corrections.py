@@ -59,13 +59,19 @@ def told(index: Index, answers: Iterable[Record], report: Report) -> Iterator[Re
 
 
 def _told(held: Correction, answers: Iterable[Record], report: Report) -> Iterator[Record]:
-    plain = 0
+    plain = joined = 0
     for record in answers:
-        plain += not held.is_for(record)
+        if "recipe" in record:
+            joined += 1
+        else:
+            plain += not held.is_for(record)
         yield record
     if plain:
         queries = "1 query has" if plain == 1 else f"{plain:,} queries have"
         report.note(f"{queries} plain cosines: the correction's bank is of {held.modality}.")
+    if joined:
+        queries = "1 query has a recipe" if joined == 1 else f"{joined:,} queries have recipes"
+        report.note(f"{queries}, and recipes join plain cosines.")
 
 
 def facts(state: State) -> dict[str, str | float]:
