@@ -14,10 +14,11 @@ SLOWEST = 1.25
 def kinds() -> str:
     """What tests/benchmarks/test_kinds.py and test_large.py wrote into kinds.jsonl, a table a set."""
     out = []
-    for name, group in groupby(_rows("kinds.jsonl"), lambda row: row["set"]):
-        rows = list(group)
+    rows = sorted(_rows("kinds.jsonl"), key=lambda row: ("gib" in row, len(row["set"]), row["set"]))
+    for name, group in groupby(rows, lambda row: row["set"]):
+        mine = list(group)
         out.append(
-            f"{name} ({rows[0]['machine']}):\n\n" + (_beside(rows) if "string" in rows[0] else _alone(rows))
+            f"{name} ({mine[0]['machine']}):\n\n" + (_beside(mine) if "string" in mine[0] else _alone(mine))
         )
     return "\n".join(out)
 
