@@ -32,8 +32,7 @@ class Writes(Protocol):
 
 
 TYPED = (
-    click.option("--from", "queries_from", metavar="FILE", help="Queries: JSONL, TSV with a header, or NPY; "
-                 "`-` is stdin."),
+    options.queries_from,
     click.option("--image", "images", multiple=True, metavar="FILE", help="The reference picture (v); of "
                  "several the mean. `0.5:FILE` weighs it."),
     click.option("--ref-id", "ref_ids", multiple=True, metavar="ID", help="The same, as it is stored in "
