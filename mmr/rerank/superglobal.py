@@ -41,7 +41,7 @@ def superglobal(query: Floats, vectors: Floats, neighbours: int = 9, beta: float
         return Pooled(none, none, none, np.empty((0, 0), np.int64))
     width = min(neighbours + 1, m)
     near = nearest(vectors, width)
-    weights = np.einsum("mkd,md->mk", vectors[near], vectors).astype(np.float64)
+    weights = np.vecdot(vectors[near], vectors[:, None]).astype(np.float64)
     weights = beta * np.maximum(weights, 0)
     weights[near == np.arange(m)[:, None]] = 1
     weights /= weights.sum(axis=1, keepdims=True)
@@ -66,9 +66,12 @@ def nearest(vectors: Floats, width: int) -> Ints:
     np.fill_diagonal(products, np.inf)
     last = np.partition(products, m - width, axis=1)[:, m - width]
     inside = products >= (last - SLACK * np.finfo(products.dtype).eps)[:, None]
+    places = np.flatnonzero(inside)
+    if len(places) == m * width:  # each row has at least `width`, so each has as many
+        return places.reshape(m, width) - m * np.arange(m)[:, None]
     clear = np.count_nonzero(inside, axis=1) == width
     found = np.empty((m, width), np.int64)
-    found[clear] = np.flatnonzero(inside if clear.all() else inside[clear]).reshape(-1, width) % m
+    found[clear] = np.flatnonzero(inside[clear]).reshape(-1, width) % m
     for row in np.flatnonzero(~clear).tolist():
         rivals = np.flatnonzero(inside[row])
         exact = np.round(vectors[rivals].astype(np.float64) @ vectors[row].astype(np.float64), DIGITS)
