@@ -92,10 +92,10 @@ def calibrated(sentence: Sentence) -> str:
     """How far calibrated chances are off, as written by tests/benchmarks/test_calibration.py."""
     out: list[str] = []
     for name, group in groupby(_rows("calibrations.jsonl"), lambda row: row["set"]):
-        out.append(f"{sentence(name)}\n\n    method     error             precision\n")
+        out.append(f"{sentence(name)}\n\n    method      error             of first hits     precision\n")
         for row in group:
-            error, precision = (_span(row[key]) for key in ("ece", "precision"))
-            out.append(f"    {row['method']:<10} {error:<17} {precision}\n")
+            error, first, precision = (_span(row[key]) for key in ("ece", "first", "precision"))
+            out.append(f"    {row['method']:<11} {error:<17} {first:<17} {precision}\n")
         out.append("\n")
     return "".join(out)
 

@@ -23,10 +23,11 @@ FEW = 50  # relevant hits under which a calibration is said to be doubtful
 
     {" ".join(f"{row.name}: {row.summary}." for row in CALIBRATIONS)} None changes the order of a query's
     hits. The file is for `mmr query --min-prob`, `mmr index --calibrate` and `mmr normalize apply`.
+    Give as many hits a query as will be asked for: a map knows the score and not the place.
 
     \b
     Examples:
-      mmr query pics.mmr --from dev.jsonl -k 100 > hits.jsonl
+      mmr query pics.mmr --from dev.jsonl > hits.jsonl
       mmr fit calibrate --qrels dev.tsv hits.jsonl -o cal.npz
       mmr query pics.mmr "a red apple" --calibrate cal.npz --min-prob .5
     """,

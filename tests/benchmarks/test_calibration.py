@@ -87,6 +87,12 @@ def calibrated(row, train, test):
     return np.concatenate(parts)
 
 
+def first_of(pairs):
+    """The first hit of every query."""
+    first = slice(None, None, HITS)
+    return Pairs(pairs.scores[first], pairs.relevant[first], pairs.query[first], pairs.vectors)
+
+
 def interval(values):
     reach = T * np.std(values, ddof=1) / np.sqrt(len(values))
     return {"mean": round(float(np.mean(values)), 3), "low": round(float(np.mean(values) - reach), 3),
@@ -103,6 +109,8 @@ def test_every_calibration_on_queries_that_it_has_not_seen():
         found = {"raw": [np.clip(test.scores, 0, 1) for _, test in halves]}
         for row in CALIBRATIONS:
             found[row.name] = [calibrated(row, train, test) for train, test in halves]
+        platt = CALIBRATIONS[0]
+        found["platt -k 1"] = [calibrated(platt, first_of(train), test) for train, test in halves]
         for method, chances in found.items():
             each = list(zip(chances, (test for _, test in halves), strict=True))
             errors = [error_of(*one) for one in each], [error_of(*one, 1) for one in each]
