@@ -271,7 +271,9 @@ METHODS: tuple[Row, ...] = (
                "the shorter id; the oldest or newest file, then the largest; the shortest id; or the first "
                "of the stream", "choice", choices=("largest", "oldest", "newest", "shortest", "first")),
          Param("min_score", None, "Drop hits below S", "number", -MANY, metavar="S")),
-        "Near copies of one picture. A long chain joins what is not alike: raise the score", "",
+        "Near copies of one picture. With the built-in encoder and 60 photographs copies saved again as JPEG "
+        "are at .97 and above, crops by a twentieth at .88 to .99, half as large ones at .78 to .99; other "
+        "pictures reach .95. A long chain joins what is not alike: raise the score", "",
         example="duplicates", own=True),
     Row("model", "a program, or a model behind a server, scores each hit against the query",
         f"{HERE}.model:Model",
