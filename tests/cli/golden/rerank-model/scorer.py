@@ -1,4 +1,5 @@
 """A scorer for the golden cases: words in common, or what a case asks for."""
+
 import json
 import os
 import sys
