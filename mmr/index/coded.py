@@ -26,7 +26,7 @@ class Mapped(NamedTuple):
     """An open file: FAISS's index, the rotation (d, m) that queries go through first, and what owns both."""
 
     index: Any
-    turn: NDArray[np.float32] | None
+    turn: NDArray[np.float64] | None
     owner: Any
 
 
@@ -140,7 +140,7 @@ class Coded:
         if not isinstance(found, faiss.IndexPreTransform):
             return Mapped(found, None, found)
         turn = faiss.downcast_VectorTransform(found.chain.at(0))
-        matrix = faiss.vector_to_array(turn.A).reshape(turn.d_out, -1).T
+        matrix = faiss.vector_to_array(turn.A).astype("f8").reshape(turn.d_out, -1).T
         return Mapped(faiss.downcast_index(found.index), matrix, found)
 
 
@@ -158,7 +158,8 @@ def projected(rows: NDArray[np.floating], matrix: NDArray[np.floating]) -> NDArr
     """(n, d) times (d, m) in float64, rounded: the same for a row whatever stands beside it."""
     import numpy as np
 
-    found: NDArray[np.float32] = (rows.astype(np.float64) @ matrix.astype(np.float64)).astype(np.float32)
+    wide = rows.astype(np.float64) @ matrix.astype(np.float64, copy=False)
+    found: NDArray[np.float32] = wide.astype(np.float32)
     return found
 
 
