@@ -69,6 +69,8 @@ def calibrated(
 def _with_chances(applied: Any, records: Iterable[Record], report: Report) -> Iterator[Record]:
     """Pass the queries on with chances, and say at the end how many have no hit left."""
     yield from applied.of(records, report)
+    if applied.advice:
+        report.note(applied.advice)
     if applied.empty:
         queries = "query" if applied.empty == 1 else "queries"
         bound = "" if applied.least is None else f" with a chance of {applied.least:g} or more"

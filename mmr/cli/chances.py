@@ -63,7 +63,10 @@ def chances(
     if least is None:
         yield from answers
         return
-    yield from _calibrated(index, least, fitted).of(answers, report)
+    calibrated = _calibrated(index, least, fitted)
+    yield from calibrated.of(answers, report)
+    if calibrated.advice:
+        report.note(calibrated.advice)
 
 
 def _calibrated(index: Index, least: float, fitted: str | None) -> Calibrated:

@@ -26,6 +26,7 @@ from mmr.stream.records import Record, add_step, check_model
 FORMAT, KIND = 1, "calibration"
 LEARNED = "learned."
 SLACK = 1e-3  # how far above 1 a cosine may be rounded
+FAR = 2  # times as many hits a query, and a chance means something else
 FIX = "Fit with hits whose scores were made in the same way, or say --force."
 
 Judgements = Callable[[str], Mapping[str, int]]
@@ -40,6 +41,7 @@ class Calibration:
     dim      of their vectors; None where the map does not look at them
     arrays   what was learned
     relevant  how many of the hits that it was fitted with are relevant
+    depth    the most hits of a query among them
     source   those hits: "12,340 hits of 563 queries of dev.jsonl#1f2e3d4c, 563 relevant"
     steps    what had changed the scores of those hits: lines of `via`
     """
@@ -49,6 +51,7 @@ class Calibration:
     dim: int | None
     arrays: dict[str, NDArray[Any]]
     relevant: int
+    depth: int
     source: str
     steps: tuple[str, ...]
 
@@ -82,7 +85,8 @@ def fit_calibration(method: str, path: str, judgements: Judgements, rel: int = 1
         f"{len(pairs.scores):,} hits of {held.queries:,} queries of {shown(name)}#{digest}, "
         f"{relevant:,} relevant"
     )
-    return Calibration(row, held.model, dim, learned, relevant, source, held.steps or ())
+    depth = int(np.bincount(pairs.query).max())
+    return Calibration(row, held.model, dim, learned, relevant, depth, source, held.steps or ())
 
 
 class _Held:
@@ -132,6 +136,8 @@ class _Held:
                 f"no query of {shown(name)} has judgements", "Do the ids of queries agree with the qrels?"
             )
         sizes = [len(scores) for scores in self._scores]
+        if not any(sizes):
+            raise BadDataError(f"no judged query of {shown(name)} has hits", "Was the search cut by a bound?")
         vectors = unit(np.stack(self._vectors)).astype(np.float64) if self._vectors else None
         return Pairs(
             np.concatenate(self._scores), np.concatenate(self._relevant),
@@ -190,8 +196,9 @@ def write_calibration(path: str, calibration: Calibration) -> None:
     """Write the file; the same calibration gives the same bytes. Raises `OutputError`."""
     about = {
         "format": FORMAT, "kind": KIND, "method": calibration.row.name, "model": calibration.model,
-        "dim": calibration.dim, "relevant": calibration.relevant, "source": calibration.source,
-        "steps": list(calibration.steps), "versions": {"mmr": __version__, "numpy": np.__version__},
+        "dim": calibration.dim, "relevant": calibration.relevant, "depth": calibration.depth,
+        "source": calibration.source, "steps": list(calibration.steps),
+        "versions": {"mmr": __version__, "numpy": np.__version__},
     }  # fmt: skip
     arrays = {f"{LEARNED}{name}": values for name, values in calibration.arrays.items()}
     archive.write(path, {archive.ABOUT: archive.as_bytes(about), **arrays})
@@ -225,7 +232,8 @@ def _read(arrays: archive.Arrays, name: str) -> Calibration:
         raise Damaged("it names no model")
     if row.query != (type(dim) is int and dim > 0):
         raise Damaged("it names no dimension")
-    found = Calibration(row, model, dim, learned, int(about["relevant"]), str(about["source"]), tuple(steps))
+    found = Calibration(row, model, dim, learned, int(about["relevant"]), int(about["depth"]),
+                        str(about["source"]), tuple(steps))  # fmt: skip
     _rises(found)
     return found
 
@@ -250,6 +258,7 @@ class Calibrated:
     fix      what to do about scores that were
 
     empty    how many queries have no hit left
+    deepest  the most hits that a query came with
     """
 
     def __init__(
@@ -258,7 +267,7 @@ class Calibrated:
     ) -> None:  # fmt: skip
         self.calibration, self.least, self.k, self.force = calibration, least, k, force
         self._fix = fix
-        self.empty = 0
+        self.empty = self.deepest = 0
         self._name = shown(name)
         self._map = loaded(calibration.row.loads)
 
@@ -276,6 +285,18 @@ class Calibrated:
             except BadItem as item:
                 reject(item)
 
+    @property
+    def advice(self) -> str:
+        """A sentence where it was fitted with many more or fewer hits a query than it met; else ""."""
+        fitted, met = self.calibration.depth, self.deepest
+        if not met or max(fitted, met) <= FAR * min(fitted, met):
+            return ""
+        wrong = "low" if fitted > met else "high"
+        return (
+            f"{self._name} was fitted with {fitted:,} hits a query, and these had {met:,}: their chances are "
+            f"rather too {wrong}. Fit with as many as are asked for."
+        )
+
     def _one(self, record: Record) -> Record:
         where = str(record.place or shown(record["id"]))
         if "hits" not in record:
@@ -286,6 +307,7 @@ class Calibrated:
             raise BadItem(where, "a hit has no score", "", stage="normalize", record=record)
         query = self._query(record, where)
         hits = ranked(hits)
+        self.deepest = max(self.deepest, len(hits))
         narrow = np.array([hit["score"] for hit in hits], np.float32)
         scores = narrow.astype(np.float64)
         if query is not None and len(scores) and np.abs(scores).max() > 1 + SLACK:

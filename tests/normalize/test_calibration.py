@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,11 +112,25 @@ def test_a_bound_cuts_and_k_cuts(calibration):
     assert nothing.empty == 1
 
 
+def test_other_numbers_of_hits_are_said(calibration):
+    def advice(k):
+        applied = Calibrated(calibration)
+        list(applied.of([query(0, SCORES[0][:k])], raise_item))
+        return applied.advice
+
+    assert calibration.depth == HITS
+    assert "12 hits a query, and these had 3: their chances are rather too low" in advice(3)
+    assert advice(6) == advice(12) == advice(0) == ""
+    applied = Calibrated(replace(calibration, depth=2))
+    list(applied.of([query(0)], raise_item))
+    assert "too high" in applied.advice
+
+
 def test_what_is_written_is_read(calibration, tmp_path):
     path = tmp_path / "cal.npz"
     write_calibration(str(path), calibration)
     found = read_calibration(str(path))
-    for field in ("row", "model", "dim", "relevant", "source", "steps", "step"):
+    for field in ("row", "model", "dim", "relevant", "depth", "source", "steps", "step"):
         assert getattr(found, field) == getattr(calibration, field)
     assert all(np.array_equal(found.arrays[key], values) for key, values in calibration.arrays.items())
     with open(path, "rb") as file:
@@ -275,6 +290,7 @@ def test_what_is_fitted_with_must_belong_together(tmp_path):
         ([query(0, via=["normalize platt 1 hits"])], {}, "calibrated before"),
         (good, {"judged": {}}, "no query of dev.jsonl has judgements"),
         (good, {"rel": 2}, "no hit is relevant"),
+        ([query(0, [])], {}, "no judged query of dev.jsonl has hits"),
     ]
     for records, how, words in cases:
         with pytest.raises(BadDataError, match=words):
