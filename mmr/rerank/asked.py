@@ -85,8 +85,8 @@ def masses(tokens: Mapping[str, float], yes: str, no: str) -> dict[str, float]:
 class Asker:
     """Makes the requests about queries and their hits; pictures are named by path and content."""
 
-    def __init__(self, prompt: str | None) -> None:
-        self._prompt = prompt
+    def __init__(self, method: str, prompt: str | None) -> None:
+        self._method, self._prompt = method, prompt
         self._facts = lru_cache(4096)(facts)
 
     def known(self, record: Mapping[str, Any], tools: Tools) -> Mapping[str, Any]:
@@ -102,8 +102,11 @@ class Asker:
         return [{**(stored.get(hit["id"]) or {}), **hit} for hit in hits]
 
     def of_query(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """What every request about a query says: `qid`, `query`, `query_image`, `prompt`."""
-        found: dict[str, Any] = {"qid": record["id"]}
+        """What every request about a query says: `qid`, `method`, `query`, `query_image`, `prompt`.
+
+        The method is there because an answer in the cache to another method says too little.
+        """
+        found: dict[str, Any] = {"qid": record["id"], "method": self._method}
         if isinstance(record.get("text"), str):
             found["query"] = record["text"]
         found |= self._picture(record, "query_")

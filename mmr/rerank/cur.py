@@ -94,7 +94,7 @@ class Cur(Method):
         self._anchors = None if params["anchors"] is None else Anchors(params["anchors"])
         prompt = load_prompt(params["prompt"] or "yes-no") if self.way == "yes-no" else None
         chat = None if prompt is None else yes_no_chat(prompt)
-        self._asker = Asker(None if prompt is None else prompt.question)
+        self._asker = Asker(self.way, None if prompt is None else prompt.question)
         self._program = tools.scorer(chat, lambda fields: problem(self.way, fields))
         self._shares = shares(params["budget"], params["rounds"])
 

@@ -69,7 +69,7 @@ class Model(Method):
         prompt = load_prompt(params["prompt"] or "yes-no") if self.way == "yes-no" else None
         chat = None if prompt is None else yes_no_chat(prompt)
         self._program = tools.scorer(chat, lambda fields: problem(self.way, fields))
-        self._asker = Asker(None if prompt is None else prompt.question)
+        self._asker = Asker(self.way, None if prompt is None else prompt.question)
         self._weight = 0.5 if params["weight"] is None else params["weight"]
         default = 1.0 if self.way == "likelihood" else 0.0
         self._prior = default if params["prior"] is None else params["prior"]

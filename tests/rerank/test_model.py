@@ -243,7 +243,17 @@ def test_what_is_asked(tmp_path):
     run(scorer, records=[Record({"id": "q", "image": str(picture), "text": "at night", "hits": hits,
                                  "vector": np.ones(3)})], method="yes-no")  # fmt: skip
     first, second, third = scorer.asked
-    assert set(first) == {"qid", "query", "query_image", "query_digest", "prompt", "id", "image", "digest"}
+    assert set(first) == {
+        "qid",
+        "method",
+        "query",
+        "query_image",
+        "query_digest",
+        "prompt",
+        "id",
+        "image",
+        "digest",
+    }
     assert first["image"] == first["query_image"] == str(picture)
     assert first["prompt"] == load_prompt("yes-no").question
     assert second["item"] == second["id"] == "y", "the cache leaves ids out"

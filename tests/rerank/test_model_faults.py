@@ -173,6 +173,16 @@ def test_a_query_goes_to_the_errors_once(sh, program, hits, tmp_path):
     assert sorted(asked(tmp_path)) == ["q1h0", "q1h2"]
 
 
+def test_the_cache_keeps_methods_apart(sh, program, hits, tmp_path):
+    command = program(GOOD.format(fault='assert request["method"] in ("score", "likelihood")'))
+    assert sh(rerank(command)).status == 0
+    asked(tmp_path)
+    found = sh(rerank(command, "--method likelihood --prior 0"))
+    assert len(asked(tmp_path)) == QUERIES * HITS
+    assert 'it answered without a number in "logprob"; it has "score"' in found.stderr
+    assert found.status == 3
+
+
 def test_one_that_cannot_start(sh, hits):
     found = sh("mmr rerank model --cmd ./nothing --no-cache hits.jsonl")
     assert (found.status, found.stdout) == (69, b"")
