@@ -107,6 +107,25 @@ def test_one_that_dies_for_good_and_the_run_that_goes_on(sh, program, hits, tmp_
     assert [ids(line) for line in lines] == [BEST] * QUERIES
 
 
+def test_a_killed_run_goes_on_where_it_was(sh, program, hits, tmp_path):
+    """The scorer kills mmr itself, midway: what was answered before is not asked again."""
+    fault = """if request["id"] == "q2h1" and os.path.exists("sick"):
+        time.sleep(1); os.kill(os.getppid(), 9); sys.exit()"""
+    command = program(GOOD.format(fault=fault))
+    (tmp_path / "sick").touch()
+    killed = sh(rerank(command, "-o out.jsonl"))
+    assert killed.status in (-9, 137)
+    assert not (tmp_path / "out.jsonl").exists()
+    before = asked(tmp_path)[:-1]
+    (tmp_path / "sick").unlink()
+    resumed = sh(rerank(command, "-o out.jsonl"))
+    assert resumed.status == 0
+    assert "answers were in the cache and not asked for again" in resumed.stderr
+    assert set(before) & set(asked(tmp_path)) == set()
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [ids(line) for line in lines] == [BEST] * QUERIES
+
+
 def test_one_that_hangs(sh, program, hits, tmp_path):
     fault = 'if request["id"] == "q0h1": time.sleep(60)'
     found = sh(rerank(program(GOOD.format(fault=fault)), "--timeout 0.7"))
