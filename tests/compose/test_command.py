@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 
 import numpy as np
 import pytest
 
+from mmr.cli.main import run
 from tests.compose.made import unit, units
 
 
@@ -136,11 +138,15 @@ def test_an_edited_stream_gives_the_edited_result(at):
     assert edited["vector"] == fresh["vector"] != plain["vector"]
 
 
-def test_status_of_what_goes_wrong(at):
+def test_status_of_what_goes_wrong(gallery, monkeypatch, capsys):
+    """In one process, which is all that usage errors need."""
+    monkeypatch.chdir(gallery)
+
     def said(line):
-        done = at(line)
-        assert "Traceback" not in done.stderr
-        return done.status, done.stderr
+        status = run(shlex.split(line)[1:])
+        words = capsys.readouterr().err
+        assert "fault in mmr" not in words
+        return status, words
 
     status, words = said("mmr compose pdv-f --image apple.png --text night")
     assert (status, "pdv-f needs t_c and t_r" in words) == (2, True)
