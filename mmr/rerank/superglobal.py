@@ -11,7 +11,7 @@ from mmr.rerank.alike import DIGITS
 from mmr.rerank.method import Answer, Floats, Given, Method
 
 Ints = NDArray[np.int64]
-SLACK = 64  # how many units in the last place products may be off
+SLACK = 16  # how many units in the last place products may be off
 
 
 class Pooled(NamedTuple):
@@ -41,7 +41,7 @@ def superglobal(query: Floats, vectors: Floats, neighbours: int = 9, beta: float
         return Pooled(none, none, none, np.empty((0, 0), np.int64))
     width = min(neighbours + 1, m)
     near = nearest(vectors, width)
-    weights = np.vecdot(vectors[near], vectors[:, None]).astype(np.float64)
+    weights = np.vecdot(vectors.take(near, axis=0), vectors[:, None]).astype(np.float64)
     weights = beta * np.maximum(weights, 0)
     weights[near == np.arange(m)[:, None]] = 1
     weights /= weights.sum(axis=1, keepdims=True)
@@ -67,17 +67,17 @@ def nearest(vectors: Floats, width: int) -> Ints:
     last = np.partition(products, m - width, axis=1)[:, m - width]
     inside = products >= (last - SLACK * np.finfo(products.dtype).eps)[:, None]
     places = np.flatnonzero(inside)
-    if len(places) == m * width:  # each row has at least `width`, so each has as many
-        return places.reshape(m, width) - m * np.arange(m)[:, None]
-    clear = np.count_nonzero(inside, axis=1) == width
-    found = np.empty((m, width), np.int64)
-    found[clear] = np.flatnonzero(inside[clear]).reshape(-1, width) % m
-    for row in np.flatnonzero(~clear).tolist():
-        rivals = np.flatnonzero(inside[row])
-        exact = np.round(vectors[rivals].astype(np.float64) @ vectors[row].astype(np.float64), DIGITS)
-        exact[rivals == row] = np.inf
-        found[row] = rivals[np.argsort(-exact, kind="stable")[:width]]
-    return found
+    if len(places) > m * width:
+        counts = np.bincount(places // m, minlength=m)
+        starts = np.cumsum(counts) - counts
+        lost = []
+        for row in np.flatnonzero(counts > width).tolist():
+            rivals = places[starts[row] : starts[row] + counts[row]] - m * row
+            exact = np.round(vectors[rivals].astype(np.float64) @ vectors[row].astype(np.float64), DIGITS)
+            exact[rivals == row] = np.inf
+            lost.append(starts[row] + np.argsort(-exact, kind="stable")[width:])
+        places = np.delete(places, np.concatenate(lost))
+    return places.reshape(m, width) - m * np.arange(m)[:, None]
 
 
 class SuperGlobal(Method):

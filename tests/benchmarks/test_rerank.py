@@ -70,7 +70,7 @@ def vectors(seed, rows):
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def least(function, rounds=5):
+def least(function, rounds=15):
     """Milliseconds of CPU a query: the least of some rounds over all queries."""
     found = []
     for _ in range(rounds):
