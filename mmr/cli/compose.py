@@ -160,7 +160,7 @@ def _words(expression: str) -> tuple[Any, ...]:
 def _option(param: Param) -> Any:
     return click.option(
         param.option, f"number_{param.name}", type=click.FloatRange(param.low, param.high), metavar="X",
-        help=f"{param.note}.  [default: {param.default:g}]",
+        help=f"{param.note}.  [default: {param.usual}]",
     )  # fmt: skip
 
 

@@ -175,6 +175,7 @@ def _bulk(report: Report, method: Method, how: Mapping[str, Any], files: Files) 
     from mmr.compose.bulk import composed, write
 
     model = _stated(how)
+    method = method.of_model(model)
     queries = composed(
         method,
         files.each,

@@ -179,11 +179,11 @@ class _Embedder:
             yield record
 
 
-def _weighted(images: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[np.float32]:
+def _weighted(images: NDArray[np.float32], texts: NDArray[np.float32], model: str) -> NDArray[np.float32]:
     """The default composition of pictures and words; imported when there are some."""
     from mmr.compose.weighted import weighted
 
-    return weighted(images, texts)
+    return weighted(images, texts, model)
 
 
 def _has_parts(record: Record) -> bool:

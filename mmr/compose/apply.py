@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from types import MappingProxyType
 from typing import Any
@@ -36,17 +36,24 @@ FALLBACK = "; --fallback PRESET composes what is there"
 class Method:
     """An expression with its numbers: what is computed of each query.
 
-    called  as `via` names it: "pdv-f", or "expr 0.2*v + t_m"
+    called    as `via` names it: "pdv-f", or "expr 0.2*v + t_m"
+    measured  numbers that nobody chose, and what they are for models with another default: spec -> numbers
     """
 
     called: str
     node: expr.Node
     params: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The named vectors that it needs."""
         return expr.names(self.node)
+
+    def of_model(self, model: str | None) -> Method:
+        """The same with the defaults that were measured for a model ("builtin#980b1471ce09")."""
+        numbers = self.measured.get((model or "").partition("#")[0])
+        return self if numbers is None else replace(self, params={**self.params, **numbers}, measured={})
 
     @property
     def step(self) -> str:
@@ -57,7 +64,12 @@ class Method:
 def method(name: str | Row, given: Mapping[str, float] | None = None) -> Method:
     """A preset with its parameters. Raises `UsageError` for an unknown name or parameter."""
     row = preset(name) if isinstance(name, str) else name
-    return Method(row.name, expr.parse(row.expression), checked(row.name, row.params, given or {}))
+    given = given or {}
+    measured: dict[str, dict[str, float]] = {}
+    for param in row.params:
+        for spec, value in () if param.name in given else param.measured:
+            measured.setdefault(spec, {})[param.name] = value
+    return Method(row.name, expr.parse(row.expression), checked(row.name, row.params, given), measured)
 
 
 def expression(text: str, given: Mapping[str, float] | None = None) -> Method:
@@ -175,14 +187,15 @@ class Composer:
         found: list[dict[int, Record]] = [{} for _ in chunk]
         refused: dict[int, BadItem] = {}
         for place, (suffix, base) in enumerate(self.settings):
-            groups: dict[int, tuple[Method, list[int]]] = {}
+            groups: dict[tuple[int, str], tuple[Method, list[int]]] = {}
             for i, record in enumerate(chunk):
                 try:
                     chosen = self._method(base, record)
                 except BadItem as item:
                     refused.setdefault(i, item)
                     continue
-                groups.setdefault(id(chosen), (chosen, []))[1].append(i)
+                model = record.get("model") or ""
+                groups.setdefault((id(chosen), model), (chosen, []))[1].append(i)
             for chosen, members in groups.values():
                 done = self._composed(chosen, [chunk[i] for i in members], suffix)
                 for i, one in zip(members, done, strict=True):
@@ -222,10 +235,11 @@ class Composer:
         return base
 
     def _composed(self, chosen: Method, records: list[Record], suffix: str) -> list[Record | BadItem]:
-        """The queries of one method; those whose vectors do not fit each other apart."""
+        """The queries of one method and model; those whose vectors do not fit each other apart."""
+        used = chosen.of_model(records[0].get("model"))
         try:
-            columns = columns_of(records, chosen.names, self.constants)
-            outcome = evaluate(chosen.node, columns, chosen.params, len(records), raw=self.raw,
+            columns = columns_of(records, used.names, self.constants)
+            outcome = evaluate(used.node, columns, used.params, len(records), raw=self.raw,
                                length=self.length)  # fmt: skip
         except (WrongShapeError, ZeroVectorError) as error:
             if len(records) == 1:
@@ -239,9 +253,10 @@ class Composer:
         done: list[Record | BadItem] = []
         for i, record in enumerate(records):
             if outcome.zero[i]:
-                done.append(self._zero(chosen, record, suffix))
+                done.append(self._zero(used, record, suffix))
             else:
-                done.append(self._record(chosen, record, columns, outcome, i, suffix))
+                instead = chosen is self.fallback
+                done.append(self._record(used, record, columns, outcome, i, suffix, instead))
         return done
 
     def _zero(self, chosen: Method, record: Record, suffix: str) -> Record | BadItem:
@@ -255,7 +270,7 @@ class Composer:
 
     def _record(
         self, chosen: Method, record: Record, columns: Mapping[str, Column], outcome: Outcome, i: int,
-        suffix: str,
+        suffix: str, instead: bool,
     ) -> Record:  # fmt: skip
         made = Record(record, record.place)
         if not (self.keep or self.into):
@@ -271,7 +286,7 @@ class Composer:
         else:
             made["vector"] = outcome.vectors[i]
         if self.explain:
-            made["explain"] = explained(chosen.step, columns, outcome, i, fallback=chosen is self.fallback)
+            made["explain"] = explained(chosen.step, columns, outcome, i, fallback=instead)
         named = f" into {self.into}" if self.into else ""
         add_step(made, f"compose {chosen.step} norm={outcome.norms[i]:.4f}{named}")
         self.composed += 1

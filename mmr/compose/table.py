@@ -14,18 +14,27 @@ GROUP = "mmr.compositions"
 
 
 class Param(NamedTuple):
-    """One parameter of a method: a number from `low` to `high`."""
+    """One parameter of a method: a number from `low` to `high`.
+
+    measured  defaults of their own for models where another one was measured to be better, by spec
+    """
 
     name: str
     default: float
     note: str
     low: float
     high: float
+    measured: tuple[tuple[str, float], ...] = ()
 
     @property
     def option(self) -> str:
         """Its name on the command line: "--at"."""
         return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def usual(self) -> str:
+        """What it is when nobody says: "0.8; 0.6 of builtin"."""
+        return "; ".join([f"{self.default:g}", *(f"{value:g} of {spec}" for spec, value in self.measured)])
 
 
 class Row(NamedTuple):
@@ -43,7 +52,7 @@ class Row(NamedTuple):
     source: str
 
 
-A = Param("a", 0.8, "Weight of the words", 0, 1)
+A = Param("a", 0.8, "Weight of the words", 0, 1, (("builtin", 0.6),))
 AI = Param("ai", 1.4, "How far the picture moves along t_c - t_r", -10, 10)
 AT = Param("at", 1.2, "How far the caption moves along t_c - t_r", -10, 10)
 B = Param("b", 0.75, "Weight of the words", 0, 1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mmr.pictures.read import Member
 
-    Compose = Callable[[np.ndarray, np.ndarray], np.ndarray]
+    Compose = Callable[[np.ndarray, np.ndarray, str], np.ndarray]
 
 SLOT = "{}"
 
@@ -64,7 +64,7 @@ class Wanted:
     """What to make of records.
 
     modality   of a record with picture and words: "image", "text", or "both" (the mean of both unit vectors)
-    compose    if given, what makes one query of pictures (n, d) and words (n, d) instead
+    compose    if given, what makes one query of pictures (n, d), words (n, d) and the spec instead
     templates  words are put into each at {}; the mean of the unit vectors counts
     binds      fields to embed into `bindings`; then no `vector` is made
     facts      add the picture's base folder, size, time and digest to the record

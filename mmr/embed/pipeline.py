@@ -276,9 +276,10 @@ class Pipeline:
             return {}
         pictures = encoded.images.vectors[[one for one, _ in rows]]
         words = encoded.texts.vectors[[two for _, two in rows]]
-        mixed = (
-            unit(pictures + words) if self._wanted.compose is None else self._wanted.compose(pictures, words)
-        )
+        if self._wanted.compose is None:
+            mixed = unit(pictures + words)
+        else:
+            mixed = self._wanted.compose(pictures, words, self.encoder().spec)
         return {one: vector for (one, _), vector in zip(rows, mixed, strict=True)}
 
     def _record(

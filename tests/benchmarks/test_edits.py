@@ -21,7 +21,7 @@ FIGURES = ROOT / "man" / "edits.jsonl"
 TABLE = SHARED / "data" / "emoji" / "compose_pairs.tsv"
 SIDE = 128
 WORDS = (
-    "image", "text", "sum", "weighted", "weighted --a 0.6", "slerp", "slerp --a 0.6", "sketch", "product",
+    "image", "text", "sum", "weighted", "weighted --a 0.8", "slerp", "slerp --a 0.8", "sketch", "product",
 )  # fmt: skip
 CAPTIONS = ("cirevl", "pdv-t", "pdv-i", "pdv-f", "pdv-f --ai 1 --at 1 --b 0.6", "seize")
 WAYS = {
@@ -31,7 +31,7 @@ WAYS = {
 }
 
 
-KINDS = {"weighted --a 0.6": list(WAYS)[:1], "pdv-f": list(WAYS)[2:]}
+KINDS = {"weighted": list(WAYS)[:1], "pdv-f": list(WAYS)[2:]}
 
 
 def by_kind(name: str, composition: str, way: str, folder: Path, group: str) -> list[dict[str, Any]]:
