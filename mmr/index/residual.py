@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEAN_ROWS = 256
 SEED = 0
-WIDER = 2  # candidates of the scan, for one that comes out; lengths and products as they are decide
+WIDER = 4  # candidates of the scan, for one that comes out; lengths and products as they are decide
 MEANS = 4  # half bytes that hold an item's product with the mean query for the scan, as steps from 0 to 15
 SPREAD = 4  # standard deviations of these products that the steps reach to
 

@@ -83,4 +83,4 @@ def test_residual_bits_find_more_than_signs_of_as_many_bits(tmp_path, direction,
             },
             CODES, ("set", "bits", "depth"),
         )  # fmt: skip
-        assert gain.mean() - width > 0
+        assert gain.mean() > 0
