@@ -16,6 +16,7 @@ PEAK = 255
 GROUP = 64  # scores of which one is the best
 DENSE = 16  # postings are counted over all items where there is one for as many items
 STEP = 2.0**-22  # more than a float32 is rounded by
+LEAST = 2.0**-149  # and where it is near 0
 BITS = 16  # of a scale, so that scale * byte * a query's weight (float32) is exact in float64
 
 
@@ -160,10 +161,11 @@ def _best(
     row: Places | None, total: Wide, k: int, least: float = -np.inf
 ) -> tuple[Places, NDArray[np.float32]]:
     """Those of totals (m,) from `least` on that are among the k best as float32; `row` names them."""
-    if len(total) > GROUP * k > 0:  # the k-th best of groups' best is not above the k-th best
-        tops = np.maximum.reduceat(total, np.arange(0, len(total), GROUP))
+    groups = len(total) // GROUP
+    if groups >= k > 0:  # the k-th best of groups' best is not above the k-th best
+        tops = total[: GROUP * groups].reshape(GROUP, groups).max(axis=0)
         bound = np.partition(tops, len(tops) - k)[len(tops) - k]
-        least = max(least, bound - abs(bound) * STEP)
+        least = max(least, bound - abs(bound) * STEP - LEAST)
     near = np.flatnonzero(total >= least)
     score = total[near].astype(np.float32)
     if len(near) > k:
