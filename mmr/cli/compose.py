@@ -31,34 +31,6 @@ EXAMPLES = {
 }  # fmt: skip
 
 
-class Composes(Methods):
-    """The presets, recipes and other ways; presets of plug-ins once a name is unknown."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Make the command of a method; None where nobody has it."""
-        if cmd_name in self.list_commands(ctx):
-            return _made(cmd_name)
-        row = next((row for row, _ in plugged() if isinstance(row, Row) and row.name == cmd_name), None)
-        return None if row is None else _preset(row)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the summaries, also of what plug-ins add or would add."""
-        super().format_commands(ctx, formatter)
-        rows = [(row, f"Broken: {problem}") if isinstance(row, str) else (row.name, sentence(row.summary))
-                for row, problem in plugged()]  # fmt: skip
-        if rows:
-            with formatter.section("Of plug-ins"):
-                formatter.write_dl(rows)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name near matches of an unknown method."""
-        if self.get_command(ctx, args[0]) is not None:
-            return click.Group.resolve_command(self, ctx, args)
-        return super().resolve_command(ctx, args)
-
-
 def _made(name: str) -> click.Command:
     """The subcommand of a method."""
     for extra, _, loads in EXTRA:
@@ -72,7 +44,7 @@ def _made(name: str) -> click.Command:
     return _preset(preset(name)) if row is None else _recipe(row)
 
 
-@click.group("compose", cls=Composes, made=_made,
+@click.group("compose", cls=Methods, made=_made, plugged=plugged,
              methods=[*((row.name, row.summary) for row in PRESETS), EXPR, DEFAULT,
                       *((row.name, row.summary) for row in RECIPES),
                       *((name, summary) for name, summary, _ in EXTRA)])  # fmt: skip

@@ -84,36 +84,10 @@ def _help(row: Row) -> str:
     )
 
 
-class Fits(Methods):
-    """The methods of the table, and those of plug-ins once a name is unknown."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Make the command of a method; None where neither the table nor a plug-in has it."""
-        known = cmd_name in self.list_commands(ctx) or find(cmd_name) is not None
-        return self._made(cmd_name) if known else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the summaries, also of what plug-ins add or would add."""
-        super().format_commands(ctx, formatter)
-        rows = [(row, f"Broken: {problem}") if isinstance(row, str) else (row.name, sentence(row.summary))
-                for row, problem in plugged()]  # fmt: skip
-        if rows:
-            with formatter.section("Of plug-ins"):
-                formatter.write_dl(rows)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name near matches of an unknown method."""
-        if args[0] not in self.list_commands(ctx) and find(args[0]) is not None:
-            return click.Group.resolve_command(self, ctx, args)
-        return super().resolve_command(ctx, args)
-
-
 _METHODS = [*((row.name, row.summary) for row in METHODS), *change.METHODS, ("calibrate", calibrate.SUMMARY)]
 
 
-@click.group("fit", cls=Fits, methods=_METHODS, made=_made)
+@click.group("fit", cls=Methods, methods=_METHODS, made=_made, plugged=plugged)
 def command() -> None:
     """Learn which items of an index come up too often, a change of vectors, or what a score means.
 

@@ -10,19 +10,23 @@ import click
 from mmr.cli.status import USAGE
 
 Made = Callable[[str], click.Command]
+Plugged = Callable[[], Sequence[tuple[Any, str]]]
 
 
 class Methods(click.Group):
-    """Subcommands of a table.
+    """Subcommands of a table, and those of plug-ins once a name is unknown or help is asked for.
 
     methods  names and summaries, in the table's order
     made     makes the command of a name
+    plugged  gives what plug-ins add: (row with `name` and `summary`, "") or (name, why it cannot be used)
     """
 
-    def __init__(self, *, methods: Sequence[tuple[str, str]], made: Made, **more: Any) -> None:
+    def __init__(
+        self, *, methods: Sequence[tuple[str, str]], made: Made, plugged: Plugged = tuple, **more: Any
+    ) -> None:
         super().__init__(subcommand_metavar="METHOD ...", **more)
         self.methods = methods
-        self._made = made
+        self._made, self._plugged = made, plugged
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Show the help where no method is named."""
@@ -36,20 +40,28 @@ class Methods(click.Group):
         return [name for name, _ in self.methods]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Make the command of a method; None where the table has none."""
-        return self._made(cmd_name) if cmd_name in self.list_commands(ctx) else None
+        """Make the command of a method; None where neither the table nor a plug-in has it."""
+        known = cmd_name in self.list_commands(ctx) or any(
+            not isinstance(row, str) and row.name == cmd_name for row, _ in self._plugged()
+        )
+        return self._made(cmd_name) if known else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table's summaries."""
+        """Write the summaries, also of what plug-ins add or would add."""
         with formatter.section("Methods"):
             formatter.write_dl([(name, sentence(summary)) for name, summary in self.methods])
+        rows = [(row, f"Broken: {problem}") if isinstance(row, str) else (row.name, sentence(row.summary))
+                for row, problem in self._plugged()]  # fmt: skip
+        if rows:
+            with formatter.section("Of plug-ins"):
+                formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name near matches of an unknown method."""
         name = args[0]
-        if name not in self.list_commands(ctx) and not name.startswith("-"):
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
             from difflib import get_close_matches
 
             near = get_close_matches(name, self.list_commands(ctx), n=1)

@@ -43,34 +43,10 @@ keep = click.option("-k", "top", type=click.IntRange(min=1), metavar="N",
                     help="Hits per query that are kept.  [default: all]")  # fmt: skip
 
 
-class Reranks(Methods):
-    """The methods of the table, and those of plug-ins once a name is unknown."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Make the command of a method; None where neither the table nor a plug-in has it."""
-        row = find(cmd_name)
-        return None if row is None else _made(row)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the summaries, also of what plug-ins add or would add."""
-        super().format_commands(ctx, formatter)
-        rows = [(row, f"Broken: {problem}") if isinstance(row, str) else (row.name, sentence(row.summary))
-                for row, problem in plugged()]  # fmt: skip
-        if rows:
-            with formatter.section("Of plug-ins"):
-                formatter.write_dl(rows)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name near matches of an unknown method."""
-        if args[0] not in self.list_commands(ctx) and find(args[0]) is not None:
-            return click.Group.resolve_command(self, ctx, args)
-        return super().resolve_command(ctx, args)
-
-
-def _made(row: Row) -> click.Command:
-    """The subcommand of a row: its options come from it."""
+def _made(name: str) -> click.Command:
+    """The subcommand of a method: its options come from its row."""
+    row = find(name)
+    assert row is not None
     if row.own:
         command: click.Command = loaded(row)
         return command
@@ -140,7 +116,7 @@ def _help(row: Row) -> str:
     )
 
 
-@click.group("rerank", cls=Reranks, methods=names(), made=lambda name: None)
+@click.group("rerank", cls=Methods, methods=names(), made=_made, plugged=plugged)
 def command() -> None:
     """Rerank hits: refine, fuse, cut, make diverse, assign, ask a model.
 
