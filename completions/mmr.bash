@@ -21,6 +21,7 @@ _mmr() {
     "embed --exclude") compopt +o default 2>/dev/null; return ;;
     "embed --id") compopt +o default 2>/dev/null; return ;;
     "embed --skip-indexed") return ;;
+    "embed --shard") compopt +o default 2>/dev/null; return ;;
     "embed --modality") words="image text both" ;;
     "embed --bind") compopt +o default 2>/dev/null; return ;;
     "embed --max-pixels") compopt +o default 2>/dev/null; return ;;
@@ -287,7 +288,7 @@ _mmr() {
     if [[ $current == -* ]]; then
       case "$command" in
       "") words="--verbose --version --debug -h --help" ;;
-      "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --queries --modality --bind --invert --max-pixels --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
+      "embed") words="--text --files-from -0 --null --include --exclude --id --skip-indexed --eof --shard --queries --modality --bind --invert --max-pixels --list-models --format --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "index") words="--kind --memory --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --tune --recall --tune-with --correct --no-correct --calibrate --no-calibrate --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
       "query") words="--image --from --all-items -k --min-score --min-prob --calibrate --where --exclude-self --exact --refine --recall --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "compose") words="-h --help --set --fallback --on-zero --raw --into --keep-length --from --ref-id --caption --edited --not --bind --index --sweep --exclude-reference --keep-reference --explain --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress --a --caption-cmd --caption-url --rewrite-cmd --rewrite-url --style --captions --timeout --cache --no-cache --at --ai --b --m --g --by --lo --hi --n --p --of --lambda --least-v --least-t --tau --image --text --steps --rate --decay --ema --tokens --seed --keep-bindings --format" ;;

@@ -21,6 +21,7 @@ complete -c mmr -n '__fish_seen_subcommand_from embed' -l exclude -x -d 'Leave o
 complete -c mmr -n '__fish_seen_subcommand_from embed' -l id -x -d 'What becomes the id'
 complete -c mmr -n '__fish_seen_subcommand_from embed' -l skip-indexed -r -F -d 'Embed only what INDEX lacks or has changed, with its model; implies --eof'
 complete -c mmr -n '__fish_seen_subcommand_from embed' -l eof -d 'Close the stream with what was walked, for `mmr index --sync`'
+complete -c mmr -n '__fish_seen_subcommand_from embed' -l shard -x -d 'Embed only shard I of N, counted from 1: the items whose ids hash to it'
 complete -c mmr -n '__fish_seen_subcommand_from embed' -l queries -d 'Records are queries: picture and words are composed'
 complete -c mmr -n '__fish_seen_subcommand_from embed' -l modality -x -a 'image text both' -d 'What is embedded of an item with picture and words'
 complete -c mmr -n '__fish_seen_subcommand_from embed' -l bind -x -d 'Embed a field into `bindings`, and nothing else (repeatable)'

@@ -39,6 +39,8 @@ PICTURE_IDS = ("path", "name", "stem")
 @click.option("--skip-indexed", metavar="INDEX",
               help="Embed only what INDEX lacks or has changed, with its model; implies --eof.")  # fmt: skip
 @click.option("--eof", is_flag=True, help="Close the stream with what was walked, for `mmr index --sync`.")
+@click.option("--shard", metavar="I/N",
+              help="Embed only shard I of N, counted from 1: the items whose ids hash to it.")  # fmt: skip
 @click.option("--queries", is_flag=True, help="Records are queries: picture and words are composed.")
 @click.option("--modality", type=click.Choice(["image", "text", "both"]), default="image", show_default=True,
               help="What is embedded of an item with picture and words.")  # fmt: skip
@@ -88,24 +90,28 @@ def command(
         raise click.UsageError("--format npy holds vectors only; --eof and --skip-indexed need records.")
 
     from mmr.embed.pipeline import Pipeline
+    from mmr.embed.shard import Shard, Sharded, end_record, parse_shard
 
+    shard = parse_shard(how["shard"]) if how["shard"] else Shard()
     wanted = _wanted(how)
     with ExitStack() as stack:
         model = _Model(how, report, stack)
         pipeline = Pipeline(model.load, wanted, batch=batch, reject=report)
         sources = _Sources(report, how, model, wanted, names_all)
-        items = sources.items(inputs, texts, files_from)
-        count = 0
+        items, waits = sources.items(inputs, texts, files_from), sources.waits
+        if shard.of > 1:
+            items = part = Sharded(items, shard, waits)
+            waits = part.waits
         with _writer(output, format_, vector_format) as writer, report.progress("embed") as advance:
             count, items = _resumed(writer, items, pipeline.encoder, wanted, report)
-            for group in pipeline.batches(items, sources.waits):
+            for group in pipeline.batches(items, waits):
                 for record in group:
                     writer.write(record)
                 writer.flush()
                 count += len(group)
                 advance(len(group))
             if names_all:
-                _close(writer, count, sources.walk, report)
+                _close(writer, sources.walk, end_record(count, sources.walk.roots, shard), report)
         model.keep_tower()
         _say(report, sources.walk, pipeline.tally, words_only=not (inputs or files_from))
         model.doubt()
@@ -368,14 +374,14 @@ def _resumed(
     return done
 
 
-def _close(writer: Writer, count: int, walk: Walk, report: Report) -> None:
+def _close(writer: Writer, walk: Walk, end: Mapping[str, Any], report: Report) -> None:
     """Write the eof record, unless the walk has not seen everything."""
     if walk.failed:
         report.note(
             "the walk met an error, so the stream has no eof record, and `index --sync` deletes nothing."
         )
         return
-    writer.write({"eof": True, "items": count, "roots": walk.roots})
+    writer.write(end)
 
 
 def _say(report: Report, walk: Walk, tally: Mapping[str, int], words_only: bool) -> None:

@@ -43,8 +43,8 @@ def sync(
 
     The deletions are one last transaction; till then every id and path of the stream is held. Raises
     `StreamError` for a stream that does not end with an eof record whose count fits, `UsageError` for an eof
-    without roots, and `BadDataError` where a root is suddenly empty or more than `max_delete` would go;
-    nothing is deleted then.
+    without roots or of one shard, and `BadDataError` where a root is suddenly empty or more than `max_delete`
+    would go; nothing is deleted then.
     """
     watch = Watch(reject)
     with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run,
@@ -115,6 +115,13 @@ class Watch:
             raise StreamError(
                 f"the stream says that it has {shown(str(items))} items, and {self._since_eof:,} were read",
                 NOT_DELETED,
+            )
+        if "shard" in record:
+            part = shown(str(record["shard"]))
+            raise UsageError(
+                f"the stream is shard {part} of its items, and says nothing of the others",
+                f"{NOT_DELETED} Leave out --sync for shards; when all are in, "
+                "`mmr embed --skip-indexed INDEX FOLDER... | mmr index INDEX --sync` deletes what is gone.",
             )
         self.roots += [absolute("/", root) or root for root in roots]
         self._since_eof = 0
