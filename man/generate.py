@@ -5,10 +5,8 @@ usage: python man/generate.py [--check]     --check writes nothing; status 1 whe
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +16,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import compositions  # noqa: E402
 import figures  # noqa: E402
 import learned  # noqa: E402
+import measured  # noqa: E402
 import roff  # noqa: E402
 import shells  # noqa: E402
 import tree  # noqa: E402
+from measured import sentence  # noqa: E402
 
 from mmr import __version__  # noqa: E402
 from mmr.cli.status import MEANINGS  # noqa: E402
@@ -182,123 +182,8 @@ def scales() -> str:
     return "\n".join(f"`{row.name}`\n: {sentence(row.summary)} {row.note}.\n" for row in SCALES)
 
 
-def results() -> str:
-    """What the benchmarks wrote into results.jsonl, as prose."""
-    rows = [json.loads(line) for line in (HERE / "results.jsonl").read_text(encoding="utf-8").splitlines()]
-    out = []
-    for row in rows:
-        held = "holds" if row["ratio"] <= row["limit"] else "missed"
-        out.append(
-            f"{row['name']}\n: {row['ours']:.4g} {row['unit']} against {row['peer']:.4g} {row['unit']}: "
-            f"ratio {row['ratio']:.3f}, at most {row['limit']:g}: {held}. {row['machine']}.\n"
-        )
-    return "\n".join(out)
-
-
-def chosen_from() -> str:
-    """What kinds take at a recall of .99, as written by tests/benchmarks/test_plan.py."""
-    lines = (HERE / "plans.jsonl").read_text(encoding="utf-8").splitlines()
-    out: list[str] = []
-    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
-        held = sorted(rows, key=lambda row: (row["recall"] < 0.99, row["ms"]))
-        exact = min(row["exact_ms"] for row in held)
-        out.append(
-            f"{name}; the exact search takes {exact:.3g} ms a query:\n\n"
-            f"    {'kind':<18}{'setting':<20}recall  ms a query  bytes  built in\n"
-        )
-        for row in held:
-            out.append(f"    {row['kind']:<18}{row['setting']:<20}{row['recall']:.4f}  {row['ms']:<10.3f}  "
-                       f"{row['bytes']:<5.0f}  {row['built']:.1f} s\n")  # fmt: skip
-        out.append("\n")
-    return "".join(out)
-
-
-def corrected() -> str:
-    """What the corrections did to real vectors, as written by tests/benchmarks/test_corrections.py."""
-    lines = (HERE / "corrections.jsonl").read_text(encoding="utf-8").splitlines()
-    out: list[str] = []
-    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
-        first, *_ = held = list(rows)
-        out.append(
-            f"{sentence(name)} Before: R@1 {first['before']:.1f} %, skewness {first['skew_before']:.2f}, "
-            f"{first['antihubs_before']:.1%} of the items in no list of ten.\n\n"
-            "    method    R@1    change          skewness  in no list\n"
-        )
-        for row in held:
-            span = f"{row['low']:+.1f} to {row['high']:+.1f}"
-            out.append(f"    {row['method']:<9} {row['after']:.1f}   {span:<15} {row['skew_after']:.2f}      "
-                       f"{row['antihubs_after']:.1%}\n")  # fmt: skip
-        out.append("\n")
-    return "".join(out)
-
-
-def reranked(file: str = "rerank.jsonl") -> str:
-    """What the methods of mmr-rerank(1) did, as written by tests/benchmarks/test_rerank_*.py."""
-    lines = (HERE / file).read_text(encoding="utf-8").splitlines()
-    out: list[str] = []
-    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
-        first, *_ = held = list(rows)
-        width = max(22, *(len(row["method"]) for row in held))
-        out.append(
-            f"{sentence(name)} {first['queries']:,} queries. "
-            f"Before: {first['measure']} {first['before']:.1f}.\n\n"
-            f"    {'method':<{width}}  {first['measure']:<6}  change\n"
-        )
-        for row in held:
-            sign = "" if row["low"] <= 0 <= row["high"] else "  better" if row["low"] > 0 else "  worse"
-            span = f"{row['low']:+.1f} to {row['high']:+.1f}"
-            out.append(f"    {row['method']:<{width}}  {row['after']:<6.1f}  {span}{sign}\n")
-        out.append("\n")
-    return "".join(out)
-
-
-def words() -> str:
-    """What the bank of words that ships did, as written by tests/benchmarks/test_words.py."""
-    lines = (HERE / "words.jsonl").read_text(encoding="utf-8").splitlines()
-    out: list[str] = []
-    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
-        first, *_ = held = list(rows)
-        out.append(
-            f"{sentence(name)} Before: R@1 {first['before']:.1f} %, skewness {first['skew_before']:.2f}, "
-            f"{first['antihubs_before']:.1%} of the items in no list of ten.\n\n"
-            "    method                      bank      R@1    change        skewness  in no list\n"
-        )
-        for row in held:
-            span = f"{row['low']:+.1f} to {row['high']:+.1f}"
-            out.append(f"    {row['method']:<27} {row['bank']:<9} {row['after']:<6.1f} {span:<13} "
-                       f"{row['skew_after']:<9.2f} {row['antihubs_after']:.1%}\n")  # fmt: skip
-        out.append("\n")
-    return "".join(out)
-
-
-def builtin() -> str:
-    """What `make builtin-eval` measured of the built-in encoder, as prose."""
-    if not (HERE / "builtin.jsonl").is_file():
-        return "Not measured yet."
-    rows = [json.loads(line) for line in (HERE / "builtin.jsonl").read_text(encoding="utf-8").splitlines()]
-    out = []
-    for row in rows:
-        least = row.get("unit") not in {"MB", "ms"}
-        number = f"{row['value']:.3g} {row['unit']}" if "unit" in row else f"{row['value']:.3f}"
-        span = f" ({row['low']:.3f} to {row['high']:.3f})" if "low" in row else ""
-        wanted = ""
-        if "wanted" in row:
-            met = row["value"] >= row["wanted"] if least else row["value"] <= row["wanted"]
-            asked = f"{'at least' if least else 'at most'} {row['wanted']:g} asked for"
-            wanted = f"; {asked}: {'reached' if met else 'missed'}"
-        size = f" {row['size']}." if "size" in row else ""
-        measure = f", {row['measure']}" if "measure" in row else ""
-        out.append(f"{row['name']}{measure}\n: {number}{span}{wanted}.{size}\n")
-    return "\n".join(out)
-
-
 def _extra(needs: str) -> str:
     return f" Needs `pip install 'mmr[{needs}]'`." if needs else ""
-
-
-def sentence(words: str) -> str:
-    """Words with a capital and a full stop."""
-    return f"{words[0].upper()}{words[1:].rstrip('.')}."
 
 
 def read_prose(title: str, section: int) -> dict[str, str]:
@@ -306,14 +191,15 @@ def read_prose(title: str, section: int) -> dict[str, str]:
     text = (PROSE / f"{title}.{section}.md").read_text(encoding="utf-8")
     from mmr.pictures.decode import PIXELS
 
-    values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}", "{results}": results(),
-              "{measures}": measures(), "{protocols}": protocols(), "{builtin}": builtin(),
+    values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}",
+              "{results}": measured.results(), "{measures}": measures(), "{protocols}": protocols(),
+              "{builtin}": measured.builtin(),
               "{kind_figures}": figures.kinds(), "{code_figures}": figures.codes(),
               "{corrections}": corrections(), "{scales}": scales(), "{reranks}": reranks(),
-              "{reranked}": reranked(), "{rerank_scores}": reranked("rerank-scores.jsonl"),
-              "{cuts}": figures.cuts(),
-              "{chosen_from}": chosen_from(),
-              "{corrected}": corrected(), "{words}": words(),
+              "{reranked}": measured.reranked(),
+              "{rerank_scores}": measured.reranked("rerank-scores.jsonl"), "{cuts}": figures.cuts(),
+              "{chosen_from}": measured.chosen_from(), "{corrected}": measured.corrected(),
+              "{words}": measured.words(),
               "{presets}": presets(), "{recipes}": recipes(),
               "{stress}": compositions.stress(), "{edits}": compositions.edits()}  # fmt: skip
     for name, value in {**values, **learned.values(sentence)}.items():
