@@ -92,7 +92,7 @@ def command(
     from mmr.embed.pipeline import Pipeline
     from mmr.embed.shard import Shard, Sharded, end_record, parse_shard
 
-    shard = parse_shard(how["shard"]) if how["shard"] else Shard()
+    shard = Shard() if how["shard"] is None else parse_shard(how["shard"])
     wanted = _wanted(how)
     with ExitStack() as stack:
         model = _Model(how, report, stack)

@@ -34,7 +34,7 @@ def parse_shard(text: str) -> Shard:
     if 1 <= number <= of:
         return Shard(number, of)
     fix = "Write I/N with I from 1 to N: --shard 1/16 is the first of 16, --shard 16/16 the last."
-    raise UsageError(f"--shard {shown(text)} is no shard", fix)
+    raise UsageError(f"--shard {shown(text)!r} is no shard", fix)
 
 
 def shard_of(name: str, of: int) -> int:

@@ -81,7 +81,7 @@ def test_shards_are_of_like_size():
 
 
 @pytest.mark.parametrize(
-    "text", ["0/4", "5/4", "1/0", "1", "/", "1/", "a/b", "-1/4", "1/4/2", "1.5/4", " 1/4"]
+    "text", ["", "0/4", "5/4", "1/0", "1", "/", "1/", "a/b", "-1/4", "1/4/2", "1.5/4", " 1/4"]
 )
 def test_what_is_no_shard(text):
     with pytest.raises(UsageError, match="from 1 to N"):
