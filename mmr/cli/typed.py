@@ -40,6 +40,9 @@ class Typed:
         self._images += [Piece(1.0, name) for name in how["ref_ids"]]
         self._texts = [piece(one) for one in how["texts"]]
         self._nots = list(how["nots"])
+        for said, one in zip(how["texts"], self._texts, strict=True):
+            if not one.value.strip():
+                raise UsageError(f"--text {shown(said)!r} has no words", "Write some, or leave it out.")
         if mode == "clauses":
             self._clauses()
         self._weights = {

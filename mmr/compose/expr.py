@@ -240,7 +240,7 @@ class _Parser:
             inside = self.sum(depth + 1)
             self._close(token.at)
             return inside
-        what = "it ends where" if token.kind == "end" else f"{token.text!r} stands where"
+        what = "the expression ends where" if token.kind == "end" else f"{token.text!r} stands where"
         raise wrong(self._text, token.at, f"{what} a number, a name or a bracket is expected")
 
     def _call(self, token: Token, depth: int) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,8 +90,13 @@ class Files:
         """
         first, *others = [self._records(one, reject) for one in self.each]
         self._same_length()
-        for record, *rest in zip(first, *others, strict=False):
-            yield self._joined(record, [record, *rest])
+        for count, rows in enumerate(zip_longest(first, *others)):
+            short = next((one for one, row in zip(self.each, rows, strict=True) if row is None), None)
+            if short is not None:
+                long = next(one for one, row in zip(self.each, rows, strict=True) if row is not None)
+                what = f"{shown(short.path)} ends after {count:,} records, and {shown(long.path)} goes on"
+                raise BadDataError(f"files of different lengths: {what}", "Row i of each is the i-th query.")
+            yield self._joined(rows[0], rows)
 
     def _same_length(self) -> None:
         counts = {one.path: len(one.rows) for one in self.each if not one.pair}

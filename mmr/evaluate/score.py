@@ -128,7 +128,7 @@ def _check_overlap(name: str, qrels: Qrels, table: _Table, reading: Reading) -> 
     if not reading.familiar and reading.example is not None:
         judged = next(iter(qrels.of_query(table.queries[0])), "")
         raise BadDataError(
-            f"{where} ranks no item that has a judgement: its items are called like {shown(reading.example)}",
+            f"no item of {where} has a judgement: its items are called like {shown(reading.example)}",
             f"The judged items are called like {shown(judged)}: do both name items in one way?",
         )
 

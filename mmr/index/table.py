@@ -235,10 +235,12 @@ def parse(spec: str) -> tuple[Row, Params]:
     known_params = {param.name: param for param in row.params}
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
-        if not equals or key not in known_params:
+        if key not in known_params:
             raise UsageError(
                 f"{shown(pair)!r} is no parameter of {name}.", f"It has: {', '.join(known_params)}."
             )
+        if not equals:
+            raise UsageError(f"{name}:{shown(pair)} gives no value.", f"Write {name}:{key}=VALUE.")
         params[key] = known_params[key].read(value)
     return row, params
 

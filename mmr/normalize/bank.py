@@ -73,7 +73,8 @@ def read_bank(path: str) -> Bank:
         modalities.add(modality(record))
         pictures += _picture(record)
     if not rows:
-        raise BadDataError(f"{shown(path)} holds no records", "A bank is a file of queries with vectors.")
+        what = "standard input" if path == "-" else shown(path)
+        raise BadDataError(f"{what} holds no records", "A bank is a file of queries with vectors.")
     whole = unit(np.stack(rows))
     known = modalities.pop() if len(modalities) == 1 else "mixed"
     name = "stdin" if path == "-" else Path(path).name

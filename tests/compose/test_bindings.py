@@ -138,6 +138,12 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(BadDataError, match="different lengths"):
         files = Files([saved(tmp_path, "v", units(0, 3)), saved(tmp_path, "t", units(1, 4))])
         list(composed(expression("v + t"), files.each, {}, raw=False, on_zero="fail", reject=raise_item))
+    with pytest.raises(BadDataError, match=r"v\.npy ends after 3 records, and .*t\.npy goes on"):
+        pairs = (
+            saved(tmp_path, "v", units(0, 3), list("abc")),
+            saved(tmp_path, "t", units(1, 4), list("abcd")),
+        )
+        list(Files(pairs).queries(raise_item))
     with pytest.raises(BadDataError, match="9 numbers"):
         files = Files([saved(tmp_path, "v", units(0, 3)), saved(tmp_path, "t", units(1, 3, 9))])
         list(composed(expression("v + t"), files.each, {}, raw=False, on_zero="fail", reject=raise_item))

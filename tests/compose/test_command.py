@@ -165,6 +165,8 @@ def test_status_of_what_goes_wrong(gallery, monkeypatch, capsys):
     assert said("mmr compose image --image none.png")[0] == 3
     assert said("mmr compose default --sweep a=1 --image apple.png")[0] == 2
     assert said("mmr compose nothing")[0] == 2
+    status, words = said("mmr compose sum --image apple.png --text +")
+    assert (status, "--text '+' has no words" in words) == (2, True)
     assert said("mmr compose and --text a --lo .3")[0] == 2
     assert said("mmr compose product --image apple.png")[0] == 2
     assert said("mmr compose image --image apple.png --model nothing")[0] == 2

@@ -32,8 +32,8 @@ def test_names_are_listed_once_in_their_order():
 
 
 WRONG = [
-    ("v +", 4, "it ends where"),
-    ("", 1, "it ends where"),
+    ("v +", 4, "the expression ends where"),
+    ("", 1, "the expression ends where"),
     ("0.5", 1, "this is a number"),
     ("1 - $a", 1, "this is a number"),
     ("v * t", 5, "two vectors cannot be multiplied"),

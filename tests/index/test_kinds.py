@@ -253,6 +253,11 @@ def test_parameters_have_ranges(spec):
         parse(spec)
 
 
+def test_a_parameter_without_a_value_is_said_to_have_none():
+    with pytest.raises(UsageError, match="ivfpq:m gives no value"):
+        parse("ivfpq:m")
+
+
 def test_a_recall_of_structures_that_are_gone_is_not_stated(tmp_path):
     path = tmp_path / "x.mmr"
     upsert(path, records(clustered(2, 1000)), reject=fail, kind="pq:least=800")
