@@ -27,8 +27,7 @@ from mmr.cli.status import MEANINGS  # noqa: E402
 
 DATE = "2026-11-21"
 PROSE = HERE / "prose"
-EVERYWHERE = ("", "embed", "index", "query", "compose", "normalize", "fit", "eval", "show")
-
+EVERYWHERE = ("", "embed", "index", "query", "compose", "rerank", "normalize", "fit", "eval", "show")
 EMBEDDING = ("", "embed", "query", "compose")
 
 
@@ -52,13 +51,14 @@ VARIABLES = (
              "in tables, also where the output is no terminal. `NO_COLOR` wins."),
     Variable("COLUMNS", ("", "query", "rerank", "normalize", "show"), "The width of tables. Default: the "
              "terminal's; without a terminal nothing is cut."),
-    Variable("OPENBLAS_NUM_THREADS", ("", "embed", "query", "compose", "normalize", "fit"), "Threads for "
+    Variable("OPENBLAS_NUM_THREADS", EVERYWHERE, "Threads for "
              "arithmetic, as are `OMP_NUM_THREADS` and `MKL_NUM_THREADS`. `mmr` sets each to 1 where it is "
              "not set; `--threads` sets all three."),
     Variable("HF_HOME", EMBEDDING, "Where downloaded weights are looked for and kept; "
              "`HF_HUB_CACHE` names the folder of the weights itself."),
-    Variable("XDG_CACHE_HOME", EMBEDDING, "Where caches lie: the hashes of weights, and weights "
-             "without `HF_HOME`. Default: `~/.cache`."),
+    Variable("XDG_CACHE_HOME", (*EMBEDDING, "rerank", "fit"), "Where caches lie: the hashes of weights, "
+             "text towers, answers of programs and servers, and weights without `HF_HOME`. Default: "
+             "`~/.cache`."),
 )  # fmt: skip
 
 
