@@ -115,8 +115,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.UsageError as error:
-        hint = f"\n  `mmr{verb} --help` shows how."
-        say(f"mmr{verb}: {error.format_message()}{hint}")
+        say(f"mmr{verb}: {with_help(error, verb)}")
         return status.USAGE
     except (click.Abort, KeyboardInterrupt):
         return status.INTERRUPTED
@@ -127,6 +126,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         say(f"mmr{verb}: {status.words(error)}")
         return status.of(error)
+
+
+def with_help(error: click.UsageError, verb: str) -> str:
+    """What is wrong, and the help that shows how: of the method where one was named."""
+    message = error.format_message()
+    if " --help`" in message:
+        return message
+    path = error.ctx.command_path if error.ctx is not None else f"mmr{verb}"
+    return f"{message}\n  `{path} --help` shows how."
 
 
 def say(text: str) -> None:
