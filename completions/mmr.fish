@@ -45,7 +45,7 @@ complete -c mmr -n '__fish_seen_subcommand_from embed' -l progress -x -a 'auto p
 complete -c mmr -n '__fish_seen_subcommand_from embed' -s h -l help -d 'Show this message and exit'
 
 complete -c mmr -n '__fish_seen_subcommand_from index' -l kind -x -a 'flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq' -d 'Of a new index, or with --rebuild of this one: auto, flat:dtype=float16, hnsw:m=32, ivfpq:probe=64'
-complete -c mmr -n '__fish_seen_subcommand_from index' -l memory -x -d 'What building graphs, lists or codes may take of it, 8G or 800M; auto chooses what fits'
+complete -c mmr -n '__fish_seen_subcommand_from index' -l memory -x -d 'Memory that building graphs, lists or codes may take, 8G or 800M; auto chooses what fits'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l model -x -a 'builtin clip clip-large siglip mobileclip' -d 'The encoder that vectors without a model are of'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l delete -d 'Delete the items named: ids, one a line, or records'
 complete -c mmr -n '__fish_seen_subcommand_from index' -l sync -d 'After the stream\'s end delete what it did not name'

@@ -32,7 +32,7 @@ FEW = 50  # relevant hits under which a calibration is said to be doubtful
       mmr query pics.mmr "a red apple" --calibrate cal.npz --min-prob .5
     """,
 )
-@click.argument("hits", metavar="HITS")
+@click.argument("hits", metavar="[HITS]", required=False)
 @click.option("--qrels", required=True, metavar="FILE", help="Judgements of the queries of HITS, in any "
               "form that `mmr eval` reads.")  # fmt: skip
 @click.option("--method", type=click.Choice([row.name for row in CALIBRATIONS]), default="platt",
@@ -42,11 +42,12 @@ FEW = 50  # relevant hits under which a calibration is said to be doubtful
 @click.option("-o", "--output", required=True, metavar="FILE", help="The fitted file; it appears whole or "
               "not at all.")  # fmt: skip
 @options.reports("fit", items=False)
-def command(report: Report, hits: str, qrels: str, method: str, rel: int, output: str) -> None:
+def command(report: Report, hits: str | None, qrels: str, method: str, rel: int, output: str) -> None:
     from mmr.errors import UsageError
     from mmr.evaluate.qrels import read_qrels
     from mmr.normalize.calibration import fit_calibration, write_calibration
 
+    (hits,) = options.reads_stdin(() if hits is None else (hits,), "HITS")
     if hits == qrels == "-":
         raise UsageError("standard input can be read once", "Name the judgements as a file.")
     calibration = fit_calibration(method, hits, read_qrels(qrels).of_query, rel)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHARE = click.FloatRange(0, 1, min_open=True)
 
 memory = click.option(
-    "--memory", metavar="SIZE", help="What building graphs, lists or codes may take of it, 8G or 800M; auto "
+    "--memory", metavar="SIZE", help="Memory that building graphs, lists or codes may take, 8G or 800M; auto "
     "chooses what fits.  [default: what is free; half of it for auto]",
 )  # fmt: skip
 recall = click.option(

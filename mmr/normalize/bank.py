@@ -17,6 +17,8 @@ from mmr.stream.records import check_model
 
 SHIPPED = "the words of mmr"  # how the bank is called that ships
 INT8 = "-int8"  # ends the fingerprint of what an int8 text tower made
+NOUNS = {"text": ("text", "texts"), "image": ("picture", "pictures"), "image,text": ("pair", "pairs"),
+         "mixed": ("query", "queries"), "": ("vector", "vectors")}  # fmt: skip
 SAME = 0.999  # a cosine from which on two vectors count as the same thing
 
 
@@ -47,8 +49,9 @@ class Bank(NamedTuple):
 
     @property
     def source(self) -> str:
-        """Its provenance in a few words: "290 text of queries.npy#1f2e3d4c"."""
-        return f"{len(self.rows):,} {self.modality or 'vectors'} of {shown(self.name)}#{self.digest}"
+        """Its provenance in a few words: "290 texts of queries.npy#1f2e3d4c"."""
+        one, more = NOUNS.get(self.modality, NOUNS[""])
+        return f"{len(self.rows):,} {one if len(self.rows) == 1 else more} of {shown(self.name)}#{self.digest}"
 
 
 def read_bank(path: str) -> Bank:

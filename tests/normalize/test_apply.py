@@ -65,7 +65,7 @@ def test_hits_are_corrected_by_the_formula(name):
         scores = [hit["score"] for hit in record["hits"]]
         assert scores == sorted(scores, reverse=True)
         assert record["via"] == [state.step]
-        assert f"normalize {name}" in state.step and "bank=25 text of bank.npy#" in state.step
+        assert f"normalize {name}" in state.step and "bank=25 texts of bank.npy#" in state.step
 
 
 @pytest.mark.parametrize("name", NAMES)

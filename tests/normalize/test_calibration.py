@@ -215,7 +215,7 @@ def test_a_file_that_is_not_there(tmp_path):
         read_calibration(str(tmp_path / "absent.npz"))
 
 
-STEP = "normalize nnn neighbours=16 alpha=0.5 bank=9 text of b.npy#00000000"
+STEP = "normalize nnn neighbours=16 alpha=0.5 bank=9 texts of b.npy#00000000"
 
 
 def test_scores_of_another_kind_are_refused(calibration):

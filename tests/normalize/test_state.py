@@ -209,7 +209,7 @@ def test_banks_are_read_whole_or_not_at_all(tmp_path):
     bank = read_bank(str(path))
     assert bank.rows == pytest.approx(np.array([[0.6, 0.8], [0, 1]]))
     assert (bank.model, bank.modality, bank.name) == ("m#1", "mixed", "bank.jsonl")
-    assert len(set(bank.keys.tolist())) == 2 and bank.source.startswith("2 mixed of bank.jsonl#")
+    assert len(set(bank.keys.tolist())) == 2 and bank.source.startswith("2 queries of bank.jsonl#")
     bad = {
         '{"id":"c","text":"x"}': "no vector",
         '{"id":"c","vector":[0,0]}': "zeros",
