@@ -25,7 +25,7 @@ def advice(row: Row, params: Mapping[str, float], bank: int, shipped: bool = Fal
                     "Flickr8k, and thousands are better.")  # fmt: skip
     if shipped and not (row.name == "nnn" and params["alpha"] <= 0.25):
         said.append("the words that ship are not your own queries: with them nnn --alpha .25 --neighbours 8 "
-                    "did best where it was measured, in the languages of the queries (words:en).")  # fmt: skip
+                    "did best where measured, in the languages of the queries (words:en).")  # fmt: skip
     if params.get("beta", 0) >= 50 and bank < THOUSANDS:
         said.append(f"beta {params['beta']:g} fits itself to a bank of {bank:,}: with 250 queries beta 20 "
                     "gained 2.4 points of R@1, 50 lost 1.4, 100 lost 7.8.")  # fmt: skip

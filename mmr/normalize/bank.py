@@ -51,7 +51,8 @@ class Bank(NamedTuple):
     def source(self) -> str:
         """Its provenance in a few words: "290 texts of queries.npy#1f2e3d4c"."""
         one, more = NOUNS.get(self.modality, NOUNS[""])
-        return f"{len(self.rows):,} {one if len(self.rows) == 1 else more} of {shown(self.name)}#{self.digest}"
+        noun = one if len(self.rows) == 1 else more
+        return f"{len(self.rows):,} {noun} of {shown(self.name)}#{self.digest}"
 
 
 def read_bank(path: str) -> Bank:
