@@ -325,6 +325,9 @@ def gallery(tmp_path_factory) -> Path:
     (folder / "log.jsonl").write_text("".join(f'{{"text":"{text}"}}\n' for text in words))
     words_and_programs(folder)
     (folder / "qrels.txt").write_text("q1 0 pics/apple.png 2\nq1 0 pics/pear.png 1\nq2 0 pics/plum.png 1\n")
+    many = {"id": "q", "vector": [1, 0], "vectors": [[1, 0], [0, 1]],
+            "hits": [{"id": "a", "score": 1, "vectors": [[1, 0], [0.6, 0.8]]}]}  # fmt: skip
+    (folder / "many.jsonl").write_text(json.dumps(many) + "\n")
     for name in ("yesno.py", "slow.py"):
         (folder / name).write_text(SCORER)
         (folder / name).chmod(0o755)
