@@ -96,7 +96,7 @@ def _weights(method: str, text: str | None, runs: int) -> Any:
     except ValueError:
         raise click.UsageError(f"--weights {text}: write numbers with commas, .7,.3.") from None
     if len(found) != runs or not (found >= 0).all() or abs(found.sum() - 1) > 1e-6:
-        raise click.UsageError(f"--weights {text}: {runs} of them, none below 0, must add up to 1.")
+        raise click.UsageError(f"--weights {text}: give {runs}, one a run, none below 0, that add up to 1.")
     return found
 
 

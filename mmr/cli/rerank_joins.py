@@ -11,6 +11,7 @@ from mmr.cli import options
 from mmr.cli.hits import write_hits
 from mmr.cli.report import Report
 from mmr.cli.rerank import explain, format_, option, read
+from mmr.errors import shown
 from mmr.rerank.table import find
 
 
@@ -59,14 +60,23 @@ def assign(
             "--capacity-field NAME."
         )
 
+    silent = said = 0
+
     def may_have(hit: Any) -> Any:
-        return hit.get(capacity_field) if capacity_field is not None else capacity
+        nonlocal silent, said
+        size = hit.get(capacity_field) if capacity_field is not None else capacity
+        silent, said = silent + (size is None), said + (size is not None)
+        return size
 
     step = "one-to-one" if one_to_one else f"capacity={capacity or capacity_field}"
     floor = "" if no_match is None else f" no_match={no_match:g}"
     wanted = Wanted(may_have, no_match, f"rerank assign {step}{floor}", explain)
     found = assigned_hits(read(files, report, vector_format == "base64"), wanted, report, report.note)
     write_hits(found, format_, output, vector_format)
+    if capacity_field is not None and silent and not said:
+        field = shown(capacity_field)
+        report.note(f"no hit has the field {field!r}, so that each item went to one query at most. Ask for "
+                    f"it: `mmr query --fields image,text,{field}`.")  # fmt: skip
 
 
 @click.command("duplicates", short_help="Groups of items that are near each other, and the one to keep.")

@@ -50,11 +50,11 @@ class Server:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise UsageError(f"the address {shown(url)!r} is none: {error}", FORM) from error
+            raise UsageError(f"{shown(url)!r} is no address of a server: {error}", FORM) from error
         if parts.username is not None or parts.password is not None:
             raise UsageError("an address holds no user and no password", "Put the key into $MMR_API_KEY.")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"the address {shown(url)!r} is none", FORM)
+            raise UsageError(f"{shown(url)!r} is no address of a server", FORM)
         if not re.fullmatch(r"[!-~]*", key):
             raise UsageError("$MMR_API_KEY holds blanks or letters beyond ASCII", "Set it again.")
         self._secure = parts.scheme == "https"

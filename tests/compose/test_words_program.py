@@ -149,7 +149,7 @@ def test_prompt_and_parse_around_a_model_of_ones_own(sh, here):
         ),
         ("mmr compose cirevl --from t.jsonl --rewrite-cmd cat --cache t.jsonl", 65, "is no cache"),
         ("mmr compose cirevl --from t.jsonl --rewrite-cmd cat --cache no/where", 73, "cannot be opened"),
-        ("mmr compose cirevl --from t.jsonl --rewrite-url nowhere", 2, "is none"),
+        ("mmr compose cirevl --from t.jsonl --rewrite-url nowhere", 2, "is no address of a server"),
         (
             "mmr compose cirevl --from t.jsonl --rewrite-url http://127.0.0.1:9",
             69,

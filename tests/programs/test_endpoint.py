@@ -158,8 +158,8 @@ def test_nothing_listens():
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("localhost:8000", "is none"), ("ftp://x/v1", "is none"), ("http://", "is none"),
-        ("http://x:y/v1", "is none"), ("http://me:pass@x/v1", "no user and no password"),
+        ("localhost:8000", "is no address"), ("ftp://x/v1", "is no address"), ("http://", "is no address"),
+        ("http://x:y/v1", "is no address"), ("http://me:pass@x/v1", "no user and no password"),
     ],
 )  # fmt: skip
 def test_addresses_that_are_none(url, words):
