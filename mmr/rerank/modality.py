@@ -50,7 +50,7 @@ class Across:
             self._done = True
             self._tools.note(
                 f"{where} asks with {WORDS[query]}, and its hits are {WORDS[gallery]}: {self._row.name} is "
-                f"not safe there. {self._row.safe}."
+                f"not safe there. Where it helps: {self._row.safe[:1].lower()}{self._row.safe[1:]}."
             )
 
     def _looked_up(self, hits: Sequence[Mapping[str, Any]]) -> str:
