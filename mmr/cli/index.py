@@ -11,10 +11,10 @@ import click
 from mmr.cli import chances, corrections, options, status, towers, tune
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
-from mmr.errors import BadItem, MissingInputError, shown
+from mmr.errors import BadDataError, BadItem, MissingInputError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mmr.errors import Reject
     from mmr.index.changer import Counts
@@ -273,7 +273,17 @@ def _queries(
 
     if file is None:
         return (), model
-    return read_records((file,), reject=report), full_name(model, _known(index))
+    return _some(read_records((file,), reject=report), file), full_name(model, _known(index))
+
+
+def _some(queries: Iterable[Record], file: str) -> Iterator[Record]:
+    """The queries of a file, which must not be none."""
+    none = True
+    for query in queries:
+        none = False
+        yield query
+    if none:
+        raise BadDataError(f"{shown(file)} holds no queries", "Leave --tune-with out, or name another file.")
 
 
 def _compact(index: str, wait: float, report: Report) -> None:
