@@ -204,7 +204,7 @@ def test_queries_are_composed(sh, photos):
     line = b'{"id":"q","image":"photos/0000.png","text":"blue"}\n'
     item, query = (records(sh(f"mmr embed {more}", stdin=line))[0] for more in ("", "--queries"))
     words = records(sh("mmr embed --text blue"))[0]["vector"]
-    mixed = 0.2 * np.array(item["vector"]) + 0.8 * np.array(words)
+    mixed = 0.4 * np.array(item["vector"]) + 0.6 * np.array(words)
     assert np.allclose(query["vector"], mixed / np.linalg.norm(mixed), atol=1e-6)
     assert "size" in item and "size" not in query
 
