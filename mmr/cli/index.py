@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from mmr.cli.report import Report
 from mmr.errors import BadDataError, BadItem, MissingInputError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from mmr.errors import Reject
     from mmr.index.changer import Counts
@@ -276,14 +277,13 @@ def _queries(
     return _some(read_records((file,), reject=report), file), full_name(model, _known(index))
 
 
-def _some(queries: Iterable[Record], file: str) -> Iterator[Record]:
+def _some(queries: Iterable[Record], file: str) -> Iterable[Record]:
     """The queries of a file, which must not be none."""
-    none = True
-    for query in queries:
-        none = False
-        yield query
-    if none:
+    left = iter(queries)
+    first = next(left, None)
+    if first is None:
         raise BadDataError(f"{shown(file)} holds no queries", "Leave --tune-with out, or name another file.")
+    return chain((first,), left)
 
 
 def _compact(index: str, wait: float, report: Report) -> None:
