@@ -226,7 +226,8 @@ def _delete(
     from mmr.index import delete
     from mmr.index.names import read_ids
 
-    counts = delete(index, read_ids(sources, reject=report), wait=wait, dry_run=dry_run, asked=asked)
+    counts = delete(index, read_ids(sources, reject=report), wait=wait, dry_run=dry_run, asked=asked,
+                    going=click.echo if dry_run else None)  # fmt: skip
     if counts.unknown:
         report.note(f"{counts.unknown:,} of the ids named are not in {shown(index)}.")
     _close(counts, dry_run, report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from mmr.cli.report import Report
 from mmr.normalize.table import SCALES, ScaleRow
 
 if TYPE_CHECKING:
-    from mmr.stream.records import Record
+    from mmr.stream.pipe import Records
 
 APPLY = ("apply", "what `mmr fit` learned, on hits or vectors")
 EXPORT = ("export", export.SUMMARY)
@@ -101,7 +100,7 @@ def _apply(
         write_hits(changed, format_ or "jsonl", output, vector_format)
         return
     if kind == "calibration":
-        calibrated = applied.calibrated(state, _read(files, report), report, top, min_prob, force)
+        calibrated = applied.calibrated(state, _queries(files, report), report, top, min_prob, force)
         write_hits(calibrated, format_, output, vector_format)
         return
     from mmr.normalize.apply import Correction, turned
@@ -126,7 +125,7 @@ def _apply(
             if whole:
                 fitted = refreshed(fitted, gallery_of(opened))
         correction = Correction(fitted, k=top, name=state, vectors_of=stored, whole=whole, force=force)
-        write_hits(correction.of(_read(files, report), report), format_, output, vector_format)
+        write_hits(correction.of(_queries(files, report), report), format_, output, vector_format)
     _say_how_certain(correction, report)
 
 
@@ -175,7 +174,7 @@ def _scale(row: ScaleRow) -> click.Command:
     ) -> None:  # fmt: skip
         from mmr.normalize.rescale import rescaled
 
-        records = _read(files, report, vectors=vector_format == "base64")
+        records = _queries(files, report, vectors=vector_format == "base64")
         write_hits(rescaled(records, row, scope == "stream", report), format_, output, vector_format)
 
     decorated: Any = options.reports("normalize")(scaled)
@@ -193,7 +192,14 @@ def _scale(row: ScaleRow) -> click.Command:
     return click.command(row.name, help=words, short_help=sentence(row.summary))(decorated)
 
 
-def _read(files: tuple[str, ...], report: Report, vectors: bool = True) -> Iterable[Record]:
+def _queries(files: tuple[str, ...], report: Report, vectors: bool = True) -> Records:
+    """Queries with hits, each id once."""
+    from mmr.stream.pipe import once
+
+    return once(_read(files, report, vectors), report, "normalize")
+
+
+def _read(files: tuple[str, ...], report: Report, vectors: bool = True) -> Records:
     from mmr.stream.read import read_records
 
     named = options.reads_stdin(files, "`mmr normalize METHOD FILE`")

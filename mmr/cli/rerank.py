@@ -203,8 +203,9 @@ def _searching(opened: Index) -> Any:
 
 
 def read(files: Sequence[str], report: Report, vectors: bool = True) -> Iterable[Record]:
-    """Queries with hits out of the named files, else stdin."""
+    """Queries with hits out of the named files, else stdin; each id once."""
+    from mmr.stream.pipe import once
     from mmr.stream.read import read_records
 
     named = options.reads_stdin(tuple(files), "`mmr rerank METHOD FILE`")
-    return read_records(named, reject=report, vectors=vectors, eof=True)
+    return once(read_records(named, reject=report, vectors=vectors, eof=True), report, "rerank")

@@ -10,7 +10,7 @@ import numpy as np
 from mmr.arrays.unit import SLACK, unit
 from mmr.errors import BadItem, Reject, shown
 from mmr.index.search import Wanted, search
-from mmr.stream.pipe import batches
+from mmr.stream.pipe import batches, is_new
 from mmr.stream.records import Record, add_step, apply_the_same, check_model
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def answer(
         if not pinned:
             index.refresh()
         held = index.correction()
-        fresh = [query for query in chunk if _is_new(query, seen, reject)]
+        fresh = [query for query in chunk if is_new(query, seen, reject, "search")]
         ready = [query for query in _embedded(index, fresh, embed, model) if _fits(index, query, reject)]
         for query, hits in zip(ready, search(index, ready, wanted), strict=True):
             recipe = f" recipe {query['recipe']['score']}" if "recipe" in query else ""
@@ -59,15 +59,6 @@ def items_as_queries(index: Index) -> Iterator[Record]:
     """Yield every live item as a query: its id, picture, words, vector, and its file's size and time."""
     for item in index.items():
         yield Record({name: item[name] for name in OF_ITEMS if name in item}, item.place)
-
-
-def _is_new(query: Record, seen: set[str], reject: Reject) -> bool:
-    if query["id"] in seen:
-        what = f"a second query with the id {shown(query['id'])!r}"
-        reject(BadItem(str(query.place), what, "give each query its own id", stage="search", record=query))
-        return False
-    seen.add(query["id"])
-    return True
 
 
 def _embedded(index: Index, queries: Sequence[Record], embed: Embed, model: str | None) -> Iterator[Record]:

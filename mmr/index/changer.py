@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -186,14 +186,17 @@ class Changer:
                 found[row[1]] = row
         return found
 
-    def delete_ids(self, names: Sequence[str]) -> None:
-        """Delete items by id in one transaction."""
+    def delete_ids(self, names: Sequence[str], going: Callable[[str], None] | None = None) -> None:
+        """Delete items by id in one transaction; `going` is told the ids that are there."""
         if not names or not self.open():
             return
         with translated(self.path):
             unique = list(dict.fromkeys(names))
             found = self.stored(unique)
             self.counts.unknown += len(unique) - len(found)
+            if going is not None:
+                for name in filter(found.__contains__, unique):
+                    going(name)
             self.delete_places([row[0] for row in found.values()])
 
     def delete_places(self, places: Sequence[int]) -> None:

@@ -78,11 +78,12 @@ def upsert(
 
 def delete(
     path: str | os.PathLike[str], ids: Iterable[str], *, wait: float = 0.0, dry_run: bool = False,
-    asked: Asked | None = None,
+    asked: Asked | None = None, going: Callable[[str], None] | None = None,
 ) -> Counts:  # fmt: skip
     """Delete items by id; ids that the index lacks are counted as `unknown`.
 
     asked  who is told of plans, where auto chooses the kind
+    going  is told the id of every item that goes
     Raises `MissingInputError` where there is no index.
     """
     folder = Path(path)
@@ -92,9 +93,9 @@ def delete(
         for name in ids:
             chunk.append(name)
             if len(chunk) == BATCH_ITEMS:
-                changer.delete_ids(chunk)
+                changer.delete_ids(chunk, going)
                 chunk = []
-        changer.delete_ids(chunk)
+        changer.delete_ids(chunk, going)
         changer.settle()
     return changer.counts
 

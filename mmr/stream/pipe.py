@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
+from mmr.errors import BadItem, Reject, shown
 from mmr.stream.records import Record
 
 CHUNK = 1 << 18
@@ -83,6 +84,23 @@ class Records(Iterator[Record]):
 
     def __next__(self) -> Record:
         return next(self._records)
+
+
+def is_new(query: Record, seen: set[str], reject: Reject, stage: str) -> bool:
+    """Whether no query of that id was seen; a second one goes to `reject`. `seen` gets the id."""
+    if query["id"] in seen:
+        what = f"a second query with the id {shown(query['id'])!r}"
+        reject(BadItem(str(query.place), what, "give each query its own id", stage=stage, record=query))
+        return False
+    seen.add(query["id"])
+    return True
+
+
+def once(records: Records, reject: Reject, stage: str) -> Records:
+    """The queries of a stream without those whose id came before; it holds all ids."""
+    seen: set[str] = set()
+    fresh = (one for one in records if one.get("eof") is True or is_new(one, seen, reject, stage))
+    return Records(fresh, records.waits)
 
 
 def batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
