@@ -15,7 +15,7 @@ demo: .venv/run
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PICS="$(PICS)" bash mmr/demo/tour.sh demo
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: .venv/test
 	$(BIN)/ruff check .
