@@ -23,7 +23,7 @@ from mmr.stream.records import Record, add_step
 BATCH = 1024
 NONE: Mapping[str, Column] = MappingProxyType({})
 DEFAULT = "default"
-FAR = -0.7  # a weight below it raises hubness (reference of compose, trap 9)
+FAR = -0.7  # vectors that are taken off by more bring hubs up
 WAYS = (
     'give a vector in "bindings", by a field that is embedded (v: image, t_m: text, t_r: caption, '
     "t_c: edited, n: not), by an option (--image, --text, --caption, --edited, --not, --ref-id), "
