@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
+Row = dict[str, Any]
 
 
 def results() -> str:
@@ -24,9 +27,8 @@ def results() -> str:
 
 def chosen_from() -> str:
     """What kinds take at a recall of .99, as written by tests/benchmarks/test_plan.py."""
-    lines = (HERE / "plans.jsonl").read_text(encoding="utf-8").splitlines()
     out: list[str] = []
-    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
+    for name, _, rows in by_set("plans.jsonl"):
         held = sorted(rows, key=lambda row: (row["recall"] < 0.99, row["ms"]))
         exact = min(row["exact_ms"] for row in held)
         out.append(
@@ -40,17 +42,27 @@ def chosen_from() -> str:
     return "".join(out)
 
 
+def by_set(file: str) -> Iterator[tuple[str, Row, list[Row]]]:
+    """Of each set of vectors: its name, its first row and all its rows."""
+    lines = (HERE / file).read_text(encoding="utf-8").splitlines()
+    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
+        held = list(rows)
+        yield name, held[0], held
+
+
+def before(name: str, first: Row) -> str:
+    """What a set's queries find before anything is corrected."""
+    return (
+        f"{sentence(name)} Before: R@1 {first['before']:.1f} %, skewness {first['skew_before']:.2f}, "
+        f"{first['antihubs_before']:.1%} of the items in no list of ten.\n\n"
+    )
+
+
 def corrected() -> str:
     """What the corrections did to real vectors, as written by tests/benchmarks/test_corrections.py."""
-    lines = (HERE / "corrections.jsonl").read_text(encoding="utf-8").splitlines()
     out: list[str] = []
-    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
-        first, *_ = held = list(rows)
-        out.append(
-            f"{sentence(name)} Before: R@1 {first['before']:.1f} %, skewness {first['skew_before']:.2f}, "
-            f"{first['antihubs_before']:.1%} of the items in no list of ten.\n\n"
-            "    method    R@1    change          skewness  in no list\n"
-        )
+    for name, first, held in by_set("corrections.jsonl"):
+        out.append(f"{before(name, first)}    method    R@1    change          skewness  in no list\n")
         for row in held:
             span = f"{row['low']:+.1f} to {row['high']:+.1f}"
             out.append(f"    {row['method']:<9} {row['after']:.1f}   {span:<15} {row['skew_after']:.2f}      "
@@ -61,10 +73,8 @@ def corrected() -> str:
 
 def reranked(file: str = "rerank.jsonl") -> str:
     """What the methods of mmr-rerank(1) did, as written by tests/benchmarks/test_rerank_*.py."""
-    lines = (HERE / file).read_text(encoding="utf-8").splitlines()
     out: list[str] = []
-    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
-        first, *_ = held = list(rows)
+    for name, first, held in by_set(file):
         width = max(22, *(len(row["method"]) for row in held))
         out.append(
             f"{sentence(name)} {first['queries']:,} queries. "
@@ -81,13 +91,10 @@ def reranked(file: str = "rerank.jsonl") -> str:
 
 def words() -> str:
     """What the bank of words that ships did, as written by tests/benchmarks/test_words.py."""
-    lines = (HERE / "words.jsonl").read_text(encoding="utf-8").splitlines()
     out: list[str] = []
-    for name, rows in groupby(map(json.loads, lines), lambda row: row["set"]):
-        first, *_ = held = list(rows)
+    for name, first, held in by_set("words.jsonl"):
         out.append(
-            f"{sentence(name)} Before: R@1 {first['before']:.1f} %, skewness {first['skew_before']:.2f}, "
-            f"{first['antihubs_before']:.1%} of the items in no list of ten.\n\n"
+            f"{before(name, first)}"
             "    method                      bank      R@1    change        skewness  in no list\n"
         )
         for row in held:

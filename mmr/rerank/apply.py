@@ -13,6 +13,7 @@ from mmr.rerank.method import Answer, Floats, Given, Hit, Tools
 from mmr.rerank.modality import Across
 from mmr.rerank.order import below, falling, in_order
 from mmr.rerank.table import ALL, Row, checked, method
+from mmr.rerank.whole import unfit
 from mmr.stream.order import ranked
 from mmr.stream.pipe import batches
 from mmr.stream.records import Record, add_step, check_model
@@ -92,14 +93,10 @@ def _ready(record: Record, row: Row, depth: int, tools: Tools, explain: bool) ->
     def bad(what: str, fix: str = "") -> BadItem:
         return BadItem(where, what, fix, stage="rerank", record=record)
 
-    if "hits" not in record:
-        raise bad("has no hits", "`mmr query` gives them")
-    if any(hit.get("score") is None or hit["score"] != hit["score"] for hit in record["hits"]):
-        raise bad("a hit has no score", "`mmr query` gives them")
-    hits = ranked(record["hits"])
-    if len({hit["id"] for hit in hits}) < len(hits):
-        raise bad("an item is a hit twice", "give each item one hit")
-    record["hits"] = hits
+    problem = unfit(record)
+    if problem is not None:
+        raise bad(*problem)
+    hits = record["hits"] = ranked(record["hits"])
     query = None
     if "query" in row.needs:
         own = record if "vector" in record else tools.queries.get(record["id"], record)

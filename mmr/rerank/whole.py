@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from mmr.errors import BadItem, Reject, shown
 from mmr.stream.order import ranked
+from mmr.stream.pipe import is_new
 from mmr.stream.records import Record
 
 
@@ -31,12 +32,13 @@ def held(records: Iterable[Record], reject: Reject, needless: Iterable[str] = ()
         if record.get("eof") is True:
             ends.append(record)
             continue
-        problem = _problem(record, seen)
-        if problem:
+        if not is_new(record, seen, reject, "rerank"):
+            continue
+        problem = unfit(record)
+        if problem is not None:
             where = str(record.place or shown(record["id"]))
             reject(BadItem(where, *problem, stage="rerank", record=record))
             continue
-        seen.add(record["id"])
         for name in dropped:
             record.pop(name, None)
         record["hits"] = ranked(record["hits"])
@@ -44,7 +46,8 @@ def held(records: Iterable[Record], reject: Reject, needless: Iterable[str] = ()
     return Held(found, sum(len(record["hits"]) for record in found), ends)
 
 
-def _problem(record: Mapping[str, Any], seen: set[str]) -> tuple[str, str] | None:
+def unfit(record: Record) -> tuple[str, str] | None:
+    """What is wrong with the hits of a query, and what to do; None where each has a score and comes once."""
     if "hits" not in record:
         return "has no hits", "`mmr query` gives them"
     hits = record["hits"]
@@ -52,6 +55,4 @@ def _problem(record: Mapping[str, Any], seen: set[str]) -> tuple[str, str] | Non
         return "a hit has no score", "`mmr query` gives them"
     if len({hit["id"] for hit in hits}) < len(hits):
         return "an item is a hit twice", "give each item one hit"
-    if record["id"] in seen:
-        return f"a second query with the id {shown(record['id'])!r}", "give each query its own id"
     return None
