@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import FileIO
-from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.errors import BadDataError, MissingInputError, shown
 from mmr.index import catalogue
-from mmr.index.bases import Bases, absolute
+from mmr.index.bases import Bases
 from mmr.index.catalogue import ROW_BITS, TOWER, Meta, in_chunks, place
 from mmr.index.items import COLUMNS, SAME_AS_ID, Item, to_dump, to_record
+from mmr.index.lookup import Lookup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ def open_index(path: str | os.PathLike[str]) -> Index:
     return Index(Path(path))
 
 
-class Index:
+class Index(Lookup):
     """One committed state of an index. It stays what it is until `refresh`, also while writers write.
 
     path      the folder
@@ -126,10 +126,6 @@ class Index:
             self.meta: Meta = catalogue.read_meta(self._connection, self.path)
             self._change = catalogue.change_number(self._connection)
             self.bases = Bases(self.path, self._connection)
-
-    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        with catalogue.translated(self.path):
-            return self._connection.execute(statement, values).fetchall()
 
     def _damaged(self, what: str) -> BadDataError:
         name = shown(str(self.path))
@@ -296,101 +292,3 @@ class Index:
                     file = os.path.normpath(file)
                 known[file] = new(Known, (name, size, mtime, digest))
         return known
-
-    def places_of(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """Return (segment number, row) of the live items with these ids; those that it lacks are left out."""
-        found: dict[str, tuple[int, int]] = {}
-        for piece, marks in in_chunks(list(dict.fromkeys(names))):
-            for name, key in self._rows(f"SELECT id, place FROM items WHERE id IN ({marks})", piece):
-                found[name] = (key >> ROW_BITS, key & ((1 << ROW_BITS) - 1))
-        return found
-
-    def rows_named(self, names: Iterable[str]) -> dict[int, Rows]:
-        """Return the rows of items by id, by picture's path (as stored, or found from here) or by digest."""
-        wanted = list(dict.fromkeys(names))
-        places = self._places_of_paths(wanted)
-        for piece, marks in in_chunks(wanted):
-            for where in (f"id IN ({marks})", f"digest IS NOT NULL AND digest IN ({marks})"):
-                places.update(row[0] for row in self._rows(f"SELECT place FROM items WHERE {where}", piece))
-        return _by_segment(places)
-
-    def children(self) -> dict[str, int]:
-        """Return how many live items name each parent."""
-        statement = "SELECT parent, COUNT(*) FROM items WHERE parent IS NOT NULL GROUP BY parent"
-        return dict(self._rows(statement))
-
-    def _places_of_paths(self, paths: list[str]) -> set[int]:
-        """Places of the items whose picture has one of these paths, as stored or as found from here."""
-        places = self._places_of(paths, "image IS NOT NULL", [])
-        here = str(Path.cwd())
-        files = [absolute(here, name) or name for name in paths]
-        for base, folder in self.bases.folders.items():
-            images = {os.path.relpath(file, folder) for file in files}
-            places |= self._places_of(sorted(images), "base = ?", [base])
-        return places | self._places_of(files, "base IS NULL", [])
-
-    def _places_of(self, images: list[str], where: str, values: list[Any]) -> set[int]:
-        """Places of the items whose picture was given as one of these paths."""
-        places: set[int] = set()
-        for piece, marks in in_chunks(images):
-            named = f"image = {SAME_AS_ID} AND id IN ({marks})"
-            other = f"typeof(image) = 'text' AND image IN ({marks})"
-            for condition in (named, other):
-                statement = f"SELECT place FROM items WHERE {condition} AND {where}"
-                places.update(row[0] for row in self._rows(statement, [*piece, *values]))
-        return places
-
-    def rows_where(self, field: str, value: str) -> dict[int, Rows]:
-        """Return the rows of live items whose stored `field` is `value`.
-
-        A number fits when both read as the same number, `true` and `false` fit those, a list when one of
-        its elements fits.
-        """
-        if field in ("id", "digest", "parent"):
-            return _by_segment(
-                row[0] for row in self._rows(f"SELECT place FROM items WHERE {field} = ?", (value,))
-            )
-        if field == "image":
-            return _by_segment(self._places_of_paths([value]))
-        places = []
-        if field in ("size", "mtime"):
-            rows = self._rows(f"SELECT place, {field} FROM items WHERE {field} IS NOT NULL")
-            places = [key for key, stored in rows if fits(stored, value)]
-        import orjson
-
-        name = orjson.dumps(field).decode()
-        with catalogue.translated(self.path):
-            cursor = self._connection.execute(
-                "SELECT place, fields FROM items WHERE fields IS NOT NULL AND instr(fields, ?)", (f"{name}:",)
-            )
-            places += [key for key, stored in cursor if fits(orjson.loads(stored).get(field), value)]
-        return _by_segment(places)
-
-
-def fits(stored: Any, value: str) -> bool:
-    """Tell whether a stored value is what the user wrote.
-
-    >>> fits(3, "3.0"), fits(["cat", "dog"], "dog"), fits(True, "true"), fits("a", "b")
-    (True, True, True, False)
-    """
-    if isinstance(stored, list):
-        return any(fits(one, value) for one in stored)
-    if isinstance(stored, bool):
-        return value == ("true" if stored else "false")
-    if isinstance(stored, int | float):
-        try:
-            return float(value) == stored
-        except ValueError:
-            return False
-    return isinstance(stored, str) and stored == value
-
-
-def _by_segment(places: Iterable[int]) -> dict[int, Rows]:
-    import numpy as np
-
-    keys = sorted(places)
-    mask = (1 << ROW_BITS) - 1
-    return {
-        number: np.asarray([key & mask for key in group], np.int64)
-        for number, group in groupby(keys, lambda key: key >> ROW_BITS)
-    }
