@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mmr.index.address import Address
+
 ALL_ZEROS = "its vector is all zeros, which has no direction"
 NOT_FINITE = "its vector holds a number that is infinite, not a number or too large"
 
@@ -50,7 +52,9 @@ class Terms:
     declared  what the user says (`--model`) vectors without a model are of
     """
 
-    def __init__(self, index: Path, model: str | None, dim: int | None, declared: str | None) -> None:
+    def __init__(
+        self, index: Path | Address, model: str | None, dim: int | None, declared: str | None
+    ) -> None:
         self.name = shown(index.name)
         self.path = shown(str(index))
         self.model = model

@@ -14,8 +14,9 @@ from mmr.index.bases import absolute
 from mmr.index.batch import Fields
 from mmr.index.catalogue import translated
 from mmr.index.changer import Counts
+from mmr.index.intake import Tick
 from mmr.index.items import SAME_AS_ID
-from mmr.index.write import Tick, Upserter
+from mmr.index.write import Upserter
 
 if TYPE_CHECKING:
     from mmr.index.corrected import Corrector

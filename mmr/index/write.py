@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,30 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmr.errors import MmrError, Reject, UsageError, raise_item, shown
-from mmr.index import catalogue, merge
-from mmr.index.batch import Fields, Ready, Terms, bad, ready
+from mmr.errors import Reject, UsageError, raise_item, shown
+from mmr.index import catalogue, intake, merge
+from mmr.index.batch import Fields, Ready
 from mmr.index.catalogue import ROW_BITS, Meta, change, place, translated
 from mmr.index.changer import Changer, Counts
 from mmr.index.corrected import beside
+from mmr.index.intake import Intake, Tick
 from mmr.index.items import COLUMNS, is_number, to_item
 from mmr.index.segments import Written, write_vectors
-from mmr.index.table import parse
 
 if TYPE_CHECKING:
     from mmr.index.corrected import Corrector
     from mmr.index.plan import Asked
 
-BATCH_ITEMS = 4096
-BATCH_SECONDS = 60.0
-BATCH_BYTES = 16 << 20
 INSERT = f"INSERT INTO items ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UPDATE = (
     "UPDATE items SET image = ?, base = ?, digest = ?, size = ?, mtime = ?, parent = ?, fields = ? "
     "WHERE place = ?"
 )
-
-Tick = Callable[[int], None]
 
 
 def create_index(
@@ -92,7 +86,7 @@ def delete(
         chunk: list[str] = []
         for name in ids:
             chunk.append(name)
-            if len(chunk) == BATCH_ITEMS:
+            if len(chunk) == intake.BATCH_ITEMS:
                 changer.delete_ids(chunk, going)
                 chunk = []
         changer.delete_ids(chunk, going)
@@ -100,8 +94,8 @@ def delete(
     return changer.counts
 
 
-class Upserter(Changer):
-    """A writer that takes records one by one and commits batch by batch."""
+class Upserter(Changer, Intake):
+    """A writer of a folder that takes records one by one and commits batch by batch."""
 
     def __init__(
         self, path: Path, reject: Reject = raise_item, *, model: str | None = None, kind: str | None = None,
@@ -109,140 +103,34 @@ class Upserter(Changer):
         asked: Asked | None = None,
     ) -> None:  # fmt: skip
         super().__init__(path, kind=kind, wait=wait, dry_run=dry_run, corrector=corrector, asked=asked)
-        self._reject = reject
-        self._declared = model
-        self._terms: Terms | None = None
-        self._seen: Meta | None = None
-        self._fitting_models: set[str] = set()
-        self._pending: dict[str, Fields] = {}
-        self._earlier: list[Fields] = []  # came before another of their id: taken if that one proves bad
-        self._bytes = 0
-        self._since = 0.0
+        self.begin(reject, model)
         self._own: set[int] = set()
 
-    def take(self, records: Iterable[Fields], tick: Tick | None = None) -> None:
-        """Put all records into the index; what came before an error in the stream is committed."""
+    def look(self) -> Meta | None:
+        """What the index is before its lock is taken; None where there is none yet."""
+        if not catalogue.exists(self.path):
+            return None
+        opened = catalogue.open_reader(self.path)
         try:
-            for record in records:
-                self.add(record)
-                if tick is not None:
-                    tick(1)
-        except (MmrError, KeyboardInterrupt):
-            self.flush()
-            raise
-        self.flush()
-
-    def add(self, record: Fields) -> None:
-        """Take one record; commits when a batch is full or a minute old."""
-        name = record.get("id")
-        if not isinstance(name, str) or not name:
-            self._reject(bad(record, "it has no id", 'give it an "id", a string'))
-            return
-        vector = record.get("vector")
-        if vector is None and record.get("keep") is not True:
-            self._reject(bad(record, "it has no vector", "embed it first: mmr embed"))
-            return
-        if vector is not None:
-            self._check_model(record)
-            if not self._known_terms().takes(record, self._reject):
-                return
-        earlier = self._pending.pop(name, None)
-        if earlier is not None:
-            record = self._joined(earlier, record)
-        if not self._pending and not self._earlier:
-            self._since = time.monotonic()
-            self._bytes = 0
-        self._pending[name] = record
-        self._bytes += 0 if vector is None else len(vector) * 4
-        full = len(self._pending) + len(self._earlier) >= BATCH_ITEMS or self._bytes >= BATCH_BYTES
-        if full or time.monotonic() - self._since >= BATCH_SECONDS:
-            self.flush()
-
-    def _check_model(self, record: Fields) -> None:
-        """Check the model of a record; names that were found to fit are remembered."""
-        stated = record.get("model") or ""
-        if stated not in self._fitting_models:
-            self._known_terms().check(record)
-            self._fitting_models.add(stated)
-
-    def _known_terms(self) -> Terms:
-        if self._terms is None:
-            self._seen = self.meta if self.meta is not None else _look(self.path)
-            model, dim = (self._seen.model, self._seen.dim) if self._seen is not None else (None, None)
-            self._terms = Terms(self.path, model, dim, self._declared)
-        return self._terms
-
-    def _joined(self, earlier: Fields, record: Fields) -> Fields:
-        """What two records of one id in a batch come to: the later one, or the earlier one seen again."""
-        if record.get("vector") is not None:
-            if "vector" in earlier:
-                self._earlier.append(earlier)
-            return record
-        if earlier.get("vector") is None:
-            return record
-        from mmr.stream.records import Record
-
-        news = {name: record[name] for name in ("size", "mtime") if name in record}
-        return Record({**earlier, **news}, getattr(earlier, "place", None))
-
-    def flush(self) -> None:
-        """Write and commit what is pending."""
-        pending = list(self._pending.values())
-        self._pending = {}
-        if not pending:
-            return
-        seen = [record for record in pending if record.get("vector") is None]
-        batch = self._earlier + [record for record in pending if record.get("vector") is not None]
-        self._earlier = []
-        if batch:
-            self._put(batch)
-        if seen and catalogue.exists(self.path) and self.open() and self.meta is not None:
-            self._keep(seen)
-
-    def _put(self, batch: Sequence[Fields]) -> None:
-        found = self._last_of_each_id(self._ready(batch))
-        if not found.records:
-            return
-        self.open()
-        if self.meta is not None and self._other_terms(self.meta):
-            self._terms = None
-            self._fitting_models.clear()
-            for record in found.records:
-                self._check_model(record)
-            found = self._ready(found.records)
-        terms = self._known_terms()
-        if self.meta is None:
-            self.make(terms.model, found.vectors.shape[1])
-        elif self.meta.model is None and terms.model is not None and not self.dry_run:
-            self.meta = replace(self.meta, model=terms.model)
-            with translated(self.path), change(self.connection):
-                catalogue.write_meta(self.connection, self.meta)
-        self._seen = self.meta
-        if found.records:
             with translated(self.path):
-                self._store(found)
+                made = catalogue.is_made(opened.connection)
+                return catalogue.read_meta(opened.connection, self.path) if made else None
+        finally:
+            opened.close()
 
-    def _last_of_each_id(self, found: Ready) -> Ready:
-        """Leave out what a later usable record of the same id replaces, and count it."""
-        last = {record["id"]: row for row, record in enumerate(found.records)}
-        if len(last) == len(found.records):
-            return found
-        self.counts.again += len(found.records) - len(last)
-        rows = sorted(last.values())
-        return Ready([found.records[row] for row in rows], found.vectors[rows])
+    def name_model(self, model: str) -> None:
+        """Say of an index without a model which it is of."""
+        assert self.meta is not None
+        self.meta = replace(self.meta, model=model)
+        with translated(self.path), change(self.connection):
+            catalogue.write_meta(self.connection, self.meta)
 
-    def _ready(self, batch: Sequence[Fields]) -> Ready:
-        terms, meta = self._known_terms(), self.meta if self.meta is not None else self._seen
-        dtype = meta.dtype if meta is not None else str((self.kind or parse("flat"))[1]["dtype"]) or "float32"
-        return ready(batch, terms, dtype, self._reject)
-
-    def _other_terms(self, meta: Meta) -> bool:
-        """Whether another writer made or changed the index between our first look and our lock."""
-        seen = self._seen
-        return seen is None or (seen.model, seen.dim, seen.dtype) != (meta.model, meta.dim, meta.dtype)
+    def store(self, found: Ready) -> None:
+        """Compare a batch with what is stored, write a segment of what differs, and commit."""
+        with translated(self.path):
+            self._store(found)
 
     def _store(self, found: Ready) -> None:
-        """Compare a batch with what is stored, write a segment of what differs, and commit."""
         old = self.stored([record["id"] for record in found.records])
         same = self._same_vectors(found, old)
         fresh = [i for i, stays in enumerate(same) if not stays]
@@ -319,7 +207,7 @@ class Upserter(Changer):
                 same[i] = stays
         return same
 
-    def _keep(self, seen: Sequence[Fields]) -> None:
+    def keep(self, seen: Sequence[Fields]) -> None:
         """Bring size and time of items that were seen up to date; unknown ids are passed over."""
         with translated(self.path):
             old = self.stored([record["id"] for record in seen])
@@ -340,17 +228,3 @@ class Upserter(Changer):
                     self.connection.executemany(
                         "UPDATE items SET size = ?, mtime = ? WHERE place = ?", updates
                     )
-
-
-def _look(path: Path) -> Meta | None:
-    """What an index is before its lock is taken; None where there is none yet."""
-    if not catalogue.exists(path):
-        return None
-    opened = catalogue.open_reader(path)
-    try:
-        with translated(path):
-            return (
-                catalogue.read_meta(opened.connection, path) if catalogue.is_made(opened.connection) else None
-            )
-    finally:
-        opened.close()

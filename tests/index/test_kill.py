@@ -30,8 +30,8 @@ ROOT = "/pics"
 # The real program with small batches, so that a short run has many commits to die between.
 PROGRAM = f"""
 import sys
-from mmr.index import write, merge
-write.BATCH_ITEMS = {BATCH}
+from mmr.index import intake, write, merge
+intake.BATCH_ITEMS = {BATCH}
 merge.MANY = 6
 from mmr.cli.main import main
 sys.argv[0] = "mmr"

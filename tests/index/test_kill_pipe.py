@@ -19,8 +19,8 @@ from tests.conftest import program_environment
 PICTURES = 120
 SMALL_BATCHES = """
 import sys
-from mmr.index import write
-write.BATCH_ITEMS = 10
+from mmr.index import intake
+intake.BATCH_ITEMS = 10
 from mmr.cli.main import main
 sys.argv[0] = "mmr"
 main()

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mmr.errors import BadDataError
 from mmr.index import delete, open_index, upsert
-from mmr.index import write as writing
+from mmr.index import intake as writing
 from mmr.index.check import check, compact, rebuild
 from mmr.index.sync import sync
 from tests.index.made import fail, item, keep, vector_of, version_of, whole

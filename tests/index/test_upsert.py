@@ -7,8 +7,8 @@ import pytest
 
 from mmr.errors import BadDataError, BadItem, UsageError
 from mmr.index import catalogue, create_index, delete, open_index, upsert
+from mmr.index import intake as writing
 from mmr.index import merge as merging
-from mmr.index import write as writing
 from mmr.index.check import check
 from mmr.index.merge import Part, costly
 from mmr.stream.records import Place, Record

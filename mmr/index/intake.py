@@ -1,0 +1,194 @@
+"""What every index does with a stream: check, gather into batches, commit each; storing is its own work."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mmr.errors import MmrError, Reject
+from mmr.index.batch import Fields, Ready, Terms, bad, ready
+from mmr.index.table import parse
+
+if TYPE_CHECKING:
+    from mmr.index.catalogue import Meta
+    from mmr.index.changer import Counts
+    from mmr.index.table import Params, Row
+
+BATCH_ITEMS = 4096
+BATCH_SECONDS = 60.0
+BATCH_BYTES = 16 << 20
+
+Tick = Callable[[int], None]
+
+
+class Intake(ABC):
+    """Takes records one by one and stores them batch by batch; what a writer of any index builds on.
+
+    path      a folder's path, or the address of an engine
+    meta      what the index is; None before it is made
+    counts    what was done so far
+    dry_run   only count
+    kind      what the user says of a new index, as `parse` gives it
+    """
+
+    path: Any
+    meta: Meta | None
+    counts: Counts
+    dry_run: bool
+    kind: tuple[Row, Params] | None
+
+    def begin(self, reject: Reject, declared: str | None) -> None:
+        """Start a stream. declared: what the user says that vectors without a model are of."""
+        self._reject = reject
+        self._declared = declared
+        self._terms: Terms | None = None
+        self._seen: Meta | None = None
+        self._fitting_models: set[str] = set()
+        self._pending: dict[str, Fields] = {}
+        self._earlier: list[Fields] = []  # came before another of their id: taken if that one proves bad
+        self._bytes = 0
+        self._since = 0.0
+
+    @abstractmethod
+    def look(self) -> Meta | None:
+        """What the index is before it is opened for writing; None where there is none yet."""
+
+    @abstractmethod
+    def open(self) -> bool:
+        """Get ready to write, once; False for a dry run where there is no index."""
+
+    @abstractmethod
+    def make(self, model: str | None, dim: int) -> None:
+        """Create the index, and set `meta`."""
+
+    @abstractmethod
+    def name_model(self, model: str) -> None:
+        """Say of an index without a model which it is of, and set `meta`."""
+
+    @abstractmethod
+    def store(self, found: Ready) -> None:
+        """Compare a batch with what is stored, commit what differs, and count."""
+
+    @abstractmethod
+    def keep(self, seen: Sequence[Fields]) -> None:
+        """Bring size and time of items that were seen up to date; unknown ids are passed over."""
+
+    def take(self, records: Iterable[Fields], tick: Tick | None = None) -> None:
+        """Put all records into the index; what came before an error in the stream is committed."""
+        try:
+            for record in records:
+                self.add(record)
+                if tick is not None:
+                    tick(1)
+        except (MmrError, KeyboardInterrupt):
+            self.flush()
+            raise
+        self.flush()
+
+    def add(self, record: Fields) -> None:
+        """Take one record; commits when a batch is full or a minute old."""
+        name = record.get("id")
+        if not isinstance(name, str) or not name:
+            self._reject(bad(record, "it has no id", 'give it an "id", a string'))
+            return
+        vector = record.get("vector")
+        if vector is None and record.get("keep") is not True:
+            self._reject(bad(record, "it has no vector", "embed it first: mmr embed"))
+            return
+        if vector is not None:
+            self._check_model(record)
+            if not self._known_terms().takes(record, self._reject):
+                return
+        earlier = self._pending.pop(name, None)
+        if earlier is not None:
+            record = self._joined(earlier, record)
+        if not self._pending and not self._earlier:
+            self._since = time.monotonic()
+            self._bytes = 0
+        self._pending[name] = record
+        self._bytes += 0 if vector is None else len(vector) * 4
+        full = len(self._pending) + len(self._earlier) >= BATCH_ITEMS or self._bytes >= BATCH_BYTES
+        if full or time.monotonic() - self._since >= BATCH_SECONDS:
+            self.flush()
+
+    def _check_model(self, record: Fields) -> None:
+        """Check the model of a record; names that were found to fit are remembered."""
+        stated = record.get("model") or ""
+        if stated not in self._fitting_models:
+            self._known_terms().check(record)
+            self._fitting_models.add(stated)
+
+    def _known_terms(self) -> Terms:
+        if self._terms is None:
+            self._seen = self.meta if self.meta is not None else self.look()
+            model, dim = (self._seen.model, self._seen.dim) if self._seen is not None else (None, None)
+            self._terms = Terms(self.path, model, dim, self._declared)
+        return self._terms
+
+    def _joined(self, earlier: Fields, record: Fields) -> Fields:
+        """What two records of one id in a batch come to: the later one, or the earlier one seen again."""
+        if record.get("vector") is not None:
+            if "vector" in earlier:
+                self._earlier.append(earlier)
+            return record
+        if earlier.get("vector") is None:
+            return record
+        from mmr.stream.records import Record
+
+        news = {name: record[name] for name in ("size", "mtime") if name in record}
+        return Record({**earlier, **news}, getattr(earlier, "place", None))
+
+    def flush(self) -> None:
+        """Write and commit what is pending."""
+        pending = list(self._pending.values())
+        self._pending = {}
+        if not pending:
+            return
+        seen = [record for record in pending if record.get("vector") is None]
+        batch = self._earlier + [record for record in pending if record.get("vector") is not None]
+        self._earlier = []
+        if batch:
+            self._put(batch)
+        if seen and (self.meta is not None or self.look() is not None) and self.open():
+            self.keep(seen)
+
+    def _put(self, batch: Sequence[Fields]) -> None:
+        found = self._last_of_each_id(self._ready(batch))
+        if not found.records:
+            return
+        self.open()
+        if self.meta is not None and self._other_terms(self.meta):
+            self._terms = None
+            self._fitting_models.clear()
+            for record in found.records:
+                self._check_model(record)
+            found = self._ready(found.records)
+        terms = self._known_terms()
+        if self.meta is None:
+            self.make(terms.model, found.vectors.shape[1])
+        elif self.meta.model is None and terms.model is not None and not self.dry_run:
+            self.name_model(terms.model)
+        self._seen = self.meta
+        if found.records:
+            self.store(found)
+
+    def _last_of_each_id(self, found: Ready) -> Ready:
+        """Leave out what a later usable record of the same id replaces, and count it."""
+        last = {record["id"]: row for row, record in enumerate(found.records)}
+        if len(last) == len(found.records):
+            return found
+        self.counts.again += len(found.records) - len(last)
+        rows = sorted(last.values())
+        return Ready([found.records[row] for row in rows], found.vectors[rows])
+
+    def _ready(self, batch: Sequence[Fields]) -> Ready:
+        terms, meta = self._known_terms(), self.meta if self.meta is not None else self._seen
+        dtype = meta.dtype if meta is not None else str((self.kind or parse("flat"))[1]["dtype"]) or "float32"
+        return ready(batch, terms, dtype, self._reject)
+
+    def _other_terms(self, meta: Meta) -> bool:
+        """Whether another writer made or changed the index between our first look and our lock."""
+        seen = self._seen
+        return seen is None or (seen.model, seen.dim, seen.dtype) != (meta.model, meta.dim, meta.dtype)
