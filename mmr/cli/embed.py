@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import options, towers
-from mmr.cli.models import say_cut
+from mmr.cli import options
+from mmr.cli.embed_model import EmbedModel
 from mmr.cli.report import Report
 from mmr.errors import MissingInputError, UsageError, shown
 
@@ -95,7 +94,7 @@ def command(
     shard = Shard() if how["shard"] is None else parse_shard(how["shard"])
     wanted = _wanted(how)
     with ExitStack() as stack:
-        model = _Model(how, report, stack)
+        model = EmbedModel(how, report, stack)
         pipeline = Pipeline(model.load, wanted, batch=batch, reject=report)
         sources = _Sources(report, how, model, wanted, names_all)
         items, waits = sources.items(inputs, texts, files_from), sources.waits
@@ -146,128 +145,11 @@ def _wanted(how: Mapping[str, Any]) -> Wanted:
                   pixels=how["max_pixels"])  # fmt: skip
 
 
-class _Model:
-    """Which encoder, and what the index of --skip-indexed knows; the encoder is loaded when it is needed.
-
-    The index is closed again before the first record is written, so that the reader of this stream can
-    change it.
-    """
-
-    def __init__(self, how: Mapping[str, Any], report: Report, stack: ExitStack) -> None:
-        from mmr.encoders import resolve
-
-        if how["model"] and how["model_of"]:
-            raise click.UsageError("--model and --model-of: name the model in one way.")
-        self._how, self._report, self._stack = how, report, stack
-        self._encoder: Encoder | None = None
-        self._own: Encoder | None = None
-        self._expected: dict[str, str] = {}
-        self._changed: dict[str, str] = {}
-        self.known: dict[str, Any] = {}
-        for index in filter(None, (how["model_of"], how["skip_indexed"])):
-            self._look(index)
-        named = next(iter(self._expected.values()), "").rpartition("#")[0]
-        named = named or next(iter(self._changed.values()), "")
-        self.spec = resolve(how["model"] or named or None)
-        if named and self.spec != named:
-            self.load()
-
-    def _look(self, index: str) -> None:
-        """Take the model of an index, and of --skip-indexed all it knows of files; a missing one is empty."""
-        from mmr.index import open_index
-
-        try:
-            with open_index(index) as opened:
-                if opened.meta.model is not None:
-                    self._expect(index, opened.meta.model)
-                if index == self._how["skip_indexed"]:
-                    self.known = _at_once(opened.known_files)
-        except MissingInputError:
-            if index == self._how["model_of"]:
-                raise
-
-    def _expect(self, index: str, model: str) -> None:
-        """Remember the model of an index; of vectors that were changed since, the encoder behind them."""
-        from mmr.stream.records import unchanged
-
-        spec, ways = unchanged(model)
-        if not ways:
-            self._expected[index] = model
-            return
-        self._changed[index] = spec
-        self._report.note(f"{shown(index)} has vectors that `mmr normalize` changed ({', '.join(ways)}): "
-                          "send these through the same file.")  # fmt: skip
-
-    def load(self) -> Encoder:
-        """Load the encoder, and refuse one that is not the index's (law 6)."""
-        if self._encoder is not None:
-            return self._encoder
-        from mmr.encoders import Closes, load, model_name
-        from mmr.stream.records import check_model
-
-        how = self._how
-        named_by = "" if how["model"] else next(iter((*self._expected, *self._changed)), "")
-        encoder = load(self.spec, device=how["device"], precision=self._precision(), threads=how["threads"],
-                       named_by=named_by)  # fmt: skip
-        if isinstance(encoder, Closes):
-            self._stack.callback(encoder.close)
-        for index, expected in self._expected.items():
-            check_model(expected, model_name(encoder), expected_by=shown(index), found_by="this run",
-                        fix="Leave out --model, or index into a new folder.")  # fmt: skip
-        self._own = encoder
-        if how["invert"]:
-            from mmr.encoders.inversion import Inversion, Inverting
-
-            learned = Inversion(templates=how["templates"] or Inversion.templates)
-            encoder = Inverting(encoder, learned)
-        self._encoder = encoder
-        return encoder
-
-    def _precision(self) -> str:
-        """The precision that is asked for; fp32 for inversion, where small steps get lost at less."""
-        from mmr.encoders.table import find
-
-        precision: str = self._how["precision"]
-        inexact = self._how["invert"] and precision == "auto" and "precision" in find(self.spec).options
-        return "fp32" if inexact else precision
-
-    def doubt(self) -> None:
-        """Say on a terminal that the encoder is the wrong one for what it was given."""
-        from mmr.encoders import Doubts
-
-        encoder: object = self._encoder
-        on_terminal = sys.stderr is not None and sys.stderr.isatty()
-        if on_terminal and isinstance(encoder, Doubts) and (doubt := encoder.doubt()):
-            self._report.note(doubt)
-
-    def keep_tower(self) -> None:
-        """Leave the text tower of the model that was loaded, so that queries need no torch."""
-        say_cut(self._own, self._report)
-        if self._own is not None:
-            towers.keep(self._own, self._report)
-
-    def name(self) -> str:
-        """The full name of the encoder."""
-        from mmr.encoders import model_name
-
-        return model_name(self.load())
-
-
-def _at_once(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Call `make` for something large that stays; the garbage collector leaves it alone, then and later."""
-    gc.disable()
-    try:
-        return make()
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 class _Sources:
     """What was named, one after the other, as items."""
 
     def __init__(
-        self, report: Report, how: Mapping[str, Any], model: _Model, wanted: Wanted, names_all: bool
+        self, report: Report, how: Mapping[str, Any], model: EmbedModel, wanted: Wanted, names_all: bool
     ) -> None:
         from mmr.pictures.walk import Walk
 
