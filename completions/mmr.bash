@@ -37,13 +37,13 @@ _mmr() {
     "embed --threads") compopt +o default 2>/dev/null; return ;;
     "embed --errors") return ;;
     "embed --progress") words="auto plain none" ;;
-    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq" ;;
+    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim" ;;
     "index --memory") compopt +o default 2>/dev/null; return ;;
     "index --model") words="builtin clip clip-large siglip mobileclip" ;;
     "index --max-delete") compopt +o default 2>/dev/null; return ;;
     "index --format") words="table json" ;;
     "index --get") compopt +o default 2>/dev/null; return ;;
-    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq" ;;
+    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim" ;;
     "index --recall") compopt +o default 2>/dev/null; return ;;
     "index --tune-with") return ;;
     "index --correct") return ;;
@@ -225,7 +225,6 @@ _mmr() {
     "fit --from") return ;;
     "fit --measure") compopt +o default 2>/dev/null; return ;;
     "fit --template") compopt +o default 2>/dev/null; return ;;
-    "fit --model") words="builtin clip clip-large siglip mobileclip" ;;
     "fit -o"|"fit --output") return ;;
     "fit --progress") words="auto plain none" ;;
     "fit --neighbours") compopt +o default 2>/dev/null; return ;;
@@ -235,21 +234,23 @@ _mmr() {
     "fit --gallery-beta") compopt +o default 2>/dev/null; return ;;
     "fit --tau") compopt +o default 2>/dev/null; return ;;
     "fit --iterations") compopt +o default 2>/dev/null; return ;;
-    "fit --index") return ;;
     "fit --directions") compopt +o default 2>/dev/null; return ;;
     "fit --dims") compopt +o default 2>/dev/null; return ;;
     "fit --mean") words="modality overall" ;;
     "fit --length") words="unit keep" ;;
     "fit --shrink") compopt +o default 2>/dev/null; return ;;
-    "fit --bank") return ;;
     "fit --gallery-bank") return ;;
     "fit --rate") compopt +o default 2>/dev/null; return ;;
     "fit --query-rate") compopt +o default 2>/dev/null; return ;;
     "fit --pool") compopt +o default 2>/dev/null; return ;;
     "fit --source") return ;;
     "fit --target") return ;;
+    "fit --bank") return ;;
+    "fit --model") words="builtin clip clip-large siglip mobileclip" ;;
+    "fit --index") return ;;
     "fit --form") words="zca pca" ;;
     "fit --ridge") compopt +o default 2>/dev/null; return ;;
+    "fit --rank") compopt +o default 2>/dev/null; return ;;
     "fit --qrels") return ;;
     "fit --method") words="platt isotonic query" ;;
     "fit --rel") compopt +o default 2>/dev/null; return ;;
@@ -295,7 +296,7 @@ _mmr() {
       "compose") words="-h --help --set --fallback --on-zero --raw --into --keep-length --from --ref-id --caption --edited --not --bind --index --sweep --exclude-reference --keep-reference --explain --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress --a --caption-cmd --caption-url --rewrite-cmd --rewrite-url --style --captions --timeout --cache --no-cache --at --ai --b --m --g --by --lo --hi --n --p --of --lambda --least-v --least-t --tau --image --text --steps --rate --decay --ema --tokens --seed --keep-bindings --format" ;;
       "rerank") words="-h --help --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --share --recipe --mean --beta --plan --pool --field --raw --norm --missing --constant --phi --weights --depth --min --max --first --z --ratio --mass --slope --offset --min-prob --by --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match --keep --final --weight --prior --cmd --url --timeout --cache --no-cache --anchors --budget --rounds --method --prompt --words --sentences --min-score --model --device --precision --threads" ;;
       "normalize") words="-h --help --alpha -k --min-prob --as --force --vector-format -o --output --errors --strict -q --quiet --progress --index --weight --lift --scope --format --beta --transductive --tau --iterations" ;;
-      "fit") words="-h --help --sweep --from --measure --template --model --force -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-beta --tau --iterations --index --directions --dims --mean --length --shrink --bank --gallery-bank --rate --query-rate --pool --source --target --form --ridge --qrels --method --rel" ;;
+      "fit") words="-h --help --sweep --from --measure --template -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-beta --tau --iterations --directions --dims --mean --length --shrink --gallery-bank --rate --query-rate --pool --source --target --bank --model --index --force --form --ridge --rank --qrels --method --rel" ;;
       "eval") words="-m --measures --ci --compare --test --per-query --group-by --groups --train-queries --test-queries --similarity --assert --ties --score-precision --over --judged-only --gallery-size --index --protocol --images --exclude-reference --split --write-queries --write-gallery --write-submission --hubness --gap --shares -k --manifest --plot --format --seed --list-measures --list-protocols -o --output -q --quiet --progress -h --help" ;;
       "show") words="--html --title --size --errors --strict -q --quiet --progress -h --help" ;;
       esac

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mmr.stream.records import Record
 
 Embed = Callable[[Iterable["Record"]], Iterator["Record"]]
+Source = tuple[str, list["Record"]]
+AT_ONCE = 256  # records between two words of progress
 
 
 def embedder(encoders: Encoders, templates: tuple[str, ...]) -> Embed:
@@ -89,6 +91,50 @@ def _words(
         rows = np.stack(found).astype(np.float32)
         _keep(cache, rows)
     return bank_of_words(texts, rows, index.meta.model, f"{SHIPPED} ({', '.join(languages)})")
+
+
+def both(
+    bank: str, model: str, index: str, templates: tuple[str, ...], report: Report
+) -> tuple[Source, Source]:
+    """Words (or pictures) of a bank, embedded by the model named and by that of an index, paired by id."""
+    from contextlib import ExitStack
+
+    from mmr.cli.encoders import Encoders
+    from mmr.index import open_index
+    from mmr.normalize.words import everyday, named
+    from mmr.stream.records import Place, Record
+
+    languages = named(bank)
+    if languages is None:
+        asked, name = _bare(bank), "stdin" if bank == "-" else bank.rpartition("/")[2]
+    else:
+        name = f"the words of mmr ({', '.join(languages)})"
+        asked = [Record({"id": f"w{i}", "text": text}, Place(name, i + 1))
+                 for i, text in enumerate(everyday(languages))]  # fmt: skip
+    found: list[Source] = []
+    with open_index(index) as opened, ExitStack() as stack:
+        encoders = (Encoders(None, model, "auto", "auto", None, report, stack),
+                    Encoders(opened, None, "auto", "auto", None, report, stack))  # fmt: skip
+        for one in encoders:
+            embed = embedder(one, templates)
+            with report.progress("items", len(asked)) as advance:
+                rows: list[Record] = []
+                for start in range(0, len(asked), AT_ONCE):
+                    rows += embed([Record(record, record.place) for record in asked[start : start + AT_ONCE]])
+                    advance(len(rows) - start)
+            found.append((name, rows))
+    return found[0], found[1]
+
+
+def _bare(bank: str) -> list[Record]:
+    """The words and pictures of a file, without the vectors that they may have."""
+    from mmr.errors import raise_item
+    from mmr.stream.read import read_records
+    from mmr.stream.records import Record
+
+    names = ("id", "text", "image", "base")
+    return [Record({name: record[name] for name in names if name in record}, record.place)
+            for record in read_records([bank], reject=raise_item)]  # fmt: skip
 
 
 def _cache(index: Index, texts: list[str], templates: tuple[str, ...]) -> Path | None:

@@ -14,6 +14,7 @@ from mmr.cli.report import Report
 from mmr.normalize.table import MANY, VECTORS, Choice, Param, VectorRow
 
 if TYPE_CHECKING:
+    from mmr.normalize.vector_fit import Source
     from mmr.normalize.vectors import Change
     from mmr.stream.records import Record
 
@@ -62,10 +63,18 @@ def _sources(row: VectorRow) -> list[Any]:
                          "to come."),
         ]  # fmt: skip
     return [
-        click.option("--source", required=True, metavar="FILE", help="Vectors of the model that is to be "
-                     "mapped: a file, or an index."),
-        click.option("--target", required=True, metavar="FILE", help="Vectors of the same records, of the "
-                     "model that they are mapped to: a file, or an index."),
+        click.option("--source", metavar="FILE", help="Vectors of the model that is to be mapped: a file, or "
+                     "an index."),
+        click.option("--target", metavar="FILE", help="Vectors of the same records, of the model that they "
+                     "are mapped to: a file, or an index."),
+        click.option("--bank", metavar="FILE", help="Instead of both: records with words (or pictures), "
+                     "which --model and the model of --index embed; `words`, `words:en,de` are everyday "
+                     "queries that ship with mmr."),
+        click.option("--model", metavar="SPEC", help="With --bank: the model that is to be mapped."),
+        click.option("--index", metavar="INDEX", help="With --bank: an index of the model that it is mapped "
+                     "to."),
+        options.template,
+        click.option("--force", is_flag=True, help="Fit although pairs held out say that the map is bad."),
     ]  # fmt: skip
 
 
@@ -85,7 +94,7 @@ def parameter(param: Param | Choice) -> Any:
 
 def _fit(row: VectorRow, report: Report, output: str, given: dict[str, Any]) -> None:
     from mmr.normalize.bank import read_bank
-    from mmr.normalize.vector_fit import advice, fit_banks, fit_pairs, fit_set
+    from mmr.normalize.vector_fit import advice, fit_banks, fit_set
     from mmr.normalize.vectors import write_change
 
     count = 0
@@ -105,12 +114,45 @@ def _fit(row: VectorRow, report: Report, output: str, given: dict[str, Any]) -> 
         queries, items = _once(given.pop("bank"), given.pop("gallery_bank"))
         change = fit_banks(row.name, given, read_bank(queries), read_bank(items))
     else:
-        source, target = _once(given.pop("source"), given.pop("target"))
-        change = fit_pairs(given, (_named(source), _records(source)), (_named(target), _records(target)))
+        change = _mapped(given, report)
     write_change(output, change)
     for line in advice(change, count):
         report.note(line)
     _say(change, report)
+
+
+def _mapped(given: dict[str, Any], report: Report) -> Change:
+    """A map, from two files of vectors or from one of words that both models embed."""
+    from mmr.normalize.vector_fit import fit_pairs
+
+    names = ("source", "target", "bank", "model", "index", "templates", "force")
+    source, target, bank, model, index, templates, force = (given.pop(name) for name in names)
+    if bank is None:
+        useless = next((f"--{name}" for name, value in zip(names[3:6], (model, index, templates), strict=True)
+                        if value), None)  # fmt: skip
+        if useless is not None:
+            raise click.UsageError(f"{useless.removesuffix('s')} does nothing without --bank.")
+        if source is None or target is None:
+            raise click.UsageError("name --source and --target, or --bank with --model and --index.")
+        source, target = _once(source, target)
+        pairs: tuple[Source, Source] = (
+            (_named(source), _records(source)), (_named(target), _records(target)),
+        )  # fmt: skip
+    else:
+        if source is not None or target is not None:
+            raise click.UsageError("--bank stands for --source and --target: leave these out.")
+        if model is None or index is None:
+            raise click.UsageError("--bank needs --model, whose vectors are to be mapped, and --index.")
+        from mmr.cli.banks import both
+
+        pairs = both(bank, model, index, templates, report)
+    change = fit_pairs(given, *pairs, force=force)
+    if change.held:
+        held = change.held
+        pairs_held = "1 pair" if held["pairs"] == 1 else f"{held['pairs']:,.0f} pairs"
+        report.note(f"{pairs_held} held out: mean cosine {held['cosine']:.3f}, {held['recall']:.1%} find "
+                    "their own.")  # fmt: skip
+    return change
 
 
 def _once(first: str, second: str) -> tuple[str, str]:

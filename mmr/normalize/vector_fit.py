@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mmr.errors import BadDataError, BadItem, UsageError, shown
 from mmr.normalize.bank import Bank, digest, modality
-from mmr.normalize.maps import form
+from mmr.normalize.maps import FEW as FEW_PAIRS
+from mmr.normalize.maps import LEAST, form, judged
 from mmr.normalize.spaces import Moments
 from mmr.normalize.table import VectorRow, checked_values, loaded, vector_row
 from mmr.normalize.vectors import Change, changed_model
@@ -123,10 +124,13 @@ def fit_banks(name: str, values: dict[str, Any], queries: Bank, items: Bank) -> 
     return Change(row, checked, model, to, dim, dim, (), arrays, f"{queries.source}, {items.source}")
 
 
-def fit_pairs(values: dict[str, Any], source: Source, target: Source) -> Change:
-    """Fit a map to the records that both streams have, by their ids.
+def fit_pairs(values: dict[str, Any], source: Source, target: Source, *, force: bool = False) -> Change:
+    """Fit a map to the records that both streams have, by their ids, and judge it with pairs held out.
 
-    Raises `BadDataError` where they share none, or where both are of one model.
+    force  also where it is bad, or where there are too few pairs to tell
+
+    Raises `BadDataError` where they share no ids, where both are of one model, and for a map whose mean
+    cosine over pairs held out is below .9.
     """
     row = _row("map", "pairs")
     checked = checked_values(row, values)
@@ -142,10 +146,31 @@ def fit_pairs(values: dict[str, Any], source: Source, target: Source) -> Change:
         raise BadDataError(f"both files have vectors of {model}", "A map leads from one model to another.")
     x, y = (np.stack([held[name] for name in both]) for held in (new, old))
     checked["form"] = form(len(both), x.shape[1], checked)
+    held = _judged(x, y, checked, force)
     arrays = loaded(row.loads)().learn(x, y, checked)
     of = f"{len(both):,} pairs ({', '.join(sorted(kinds)) or 'vectors'}) of {shown(source[0])}#{digest(x)}"
     return Change(row, checked, model, to, x.shape[1], y.shape[1], (), arrays,
-                  f"{of} and {shown(target[0])}#{digest(y)}")  # fmt: skip
+                  f"{of} and {shown(target[0])}#{digest(y)}", held)  # fmt: skip
+
+
+def _judged(
+    x: NDArray[np.float32], y: NDArray[np.float32], values: dict[str, Any], force: bool
+) -> dict[str, float]:
+    """What pairs held out say of a map; raises `BadDataError` where that is too little."""
+    few = f"{len(x):,} {'pair tells' if len(x) == 1 else 'pairs tell'} nothing of how good a map is"
+    if len(x) < FEW_PAIRS and not force:
+        raise BadDataError(few, f"Give it {FEW_PAIRS} at least, better thousands; --force fits all the same.")
+    if len(x) < 2:
+        return {}
+    found = judged(x, y, values)
+    if found.cosine < LEAST and not force:
+        raise BadDataError(
+            f"the map is bad: over {found.pairs:,} pairs held out the mean cosine is {found.cosine:.3f} "
+            f"(at least {LEAST:g} is asked for), and {found.recall:.1%} find their own",
+            "Give it more pairs, of the kind that will be mapped, or another --form; where the models see "
+            "things differently no map helps: embed anew. --force fits all the same.",
+        )
+    return {"pairs": found.pairs, "cosine": round(found.cosine, 4), "recall": round(found.recall, 4)}
 
 
 def _held(source: Source) -> tuple[dict[str, NDArray[np.float32]], str | None, set[str]]:

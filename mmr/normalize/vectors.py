@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Change:
     groups   the modalities whose means it knows, in the order of its rows; empty where it looks at none
     arrays   what was learned
     source   what it was fitted with, in a few words
+    held     of a map: what pairs held out said of it, `pairs`, `cosine` and `recall`; empty where unknown
     """
 
     row: VectorRow
@@ -48,6 +49,7 @@ class Change:
     groups: tuple[str, ...]
     arrays: dict[str, NDArray[Any]]
     source: str
+    held: dict[str, float] = field(default_factory=dict)
 
     @property
     def step(self) -> str:
@@ -86,6 +88,7 @@ def write_change(path: str, change: Change) -> None:
         "model": change.model, "to": change.to, "dim": change.dim, "out": change.out,
         "groups": list(change.groups), "source": change.source,
         "versions": {"mmr": __version__, "numpy": np.__version__},
+        **({"held": change.held} if change.held else {}),
     }  # fmt: skip
     arrays = {f"{LEARNED}{name}": values for name, values in change.arrays.items()}
     archive.write(path, {archive.ABOUT: archive.as_bytes(about), **arrays})
@@ -115,13 +118,15 @@ def _read(about: dict[str, Any], arrays: archive.Arrays) -> Change:
         type(d) is int for d in (dim, out)
     ):
         raise Damaged("it names no models or no dimensions")
-    change = Change(row, values, model, to, dim, out, tuple(groups), learned, str(about["source"]))
+    held = {str(name): float(value) for name, value in about.get("held", {}).items()}
+    change = Change(row, values, model, to, dim, out, tuple(groups), learned, str(about["source"]), held)
     if row.needs != "pairs" and to != changed_model(model, row, values, learned):
         raise Damaged("what it learned is not what its model's name says")
     if not any(v.ndim == 2 and len(v) and v.shape[1] == dim for v in learned.values()):
         raise Damaged("what it learned has not the dimensions that it should have")
     known = loaded(row.loads)().apply(np.eye(2, dim), np.zeros(2, np.int64), learned, values)
-    if known.shape != (2, out) or (groups and learned["means"].shape != (len(groups), dim)):
+    wrong = learned["back"].shape != (dim, out) if "back" in learned else False
+    if wrong or known.shape != (2, out) or (groups and learned["means"].shape != (len(groups), dim)):
         raise Damaged("what it learned has not the dimensions that it should have")
     return change
 
