@@ -13,9 +13,11 @@ from mmr.encoders.protocol import (
     Doubts,
     Encoder,
     Injects,
+    Many,
     Prepares,
     Rejects,
     Runs,
+    Tokens,
     described,
     model_name,
 )
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "Closes", "Composes", "Cuts", "Doubts", "Encoder", "Injects", "Model", "Prepares", "Rejects", "Row",
-    "Runs", "described", "list_models", "load", "model_name", "resolve",
+    "Closes", "Composes", "Cuts", "Doubts", "Encoder", "Injects", "Many", "Model", "Prepares",
+    "Rejects", "Row", "Runs", "Tokens", "described", "list_models", "load", "model_name", "resolve",
 ]  # fmt: skip
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.encoders import inject, torch_setup, weights
+from mmr.encoders import open_clip_tokens as tokens
+from mmr.encoders.open_clip_texts import shortened, too_long
+from mmr.encoders.protocol import Many
 from mmr.errors import BadDataError, UnavailableError, UsageError, shown
 
 if TYPE_CHECKING:
@@ -168,7 +171,7 @@ def tokenizer_of(open_clip: Any, name: str, config: dict[str, Any], spec: str) -
 
 
 class OpenClip:
-    """An `Encoder` with the capabilities `Prepares`, `Injects`, `Cuts` and `Runs` around one open_clip model.
+    """An `Encoder` around one open_clip model, with `Prepares`, `Injects`, `Tokens`, `Cuts` and `Runs`.
 
     runs  what the vectors were computed with: precision, device and versions; recorded, never compared
     """
@@ -203,8 +206,8 @@ class OpenClip:
             return self._none()
         rows = self._tokenizer(texts)
         self.cut += too_long(self._tokenizer, texts, rows)
-        tokens = rows.to(self._device)
-        with torch.inference_mode(), enough_memory(len(texts)), shortened(self._model, tokens) as cut:
+        ids = rows.to(self._device)
+        with torch.inference_mode(), enough_memory(len(texts)), shortened(self._model, ids) as cut:
             return unit(self._model.encode_text(cut), self.spec)
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
@@ -221,16 +224,54 @@ class OpenClip:
 
     def encode_prepared(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
         """Return (n, d) float32, one unit vector a picture that `prepare` has made ready."""
-        import numpy as np
         import torch
 
         if not prepared:
             return self._none()
         with torch.inference_mode(), enough_memory(len(prepared)):
-            pixels = torch.from_numpy(np.stack(prepared)).to(self._device)
-            scaled = pixels.permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
-            scaled.sub_(self._mean).div_(self._std)
-            return unit(self._model.encode_image(scaled.to(self._dtype)), self.spec)
+            return unit(self._model.encode_image(self._scaled(prepared)), self.spec)
+
+    def _scaled(self, prepared: Sequence[np.ndarray]) -> torch.Tensor:
+        """Prepared pictures as the model takes them, (n, 3, height, width)."""
+        import numpy as np
+        import torch
+
+        pixels = torch.from_numpy(np.stack(prepared)).to(self._device)
+        scaled = pixels.permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
+        return scaled.sub_(self._mean).div_(self._std).to(self._dtype)
+
+    def no_tokens(self, kind: str) -> str:
+        """Say why there are no vectors of patches ("image") or tokens ("text"); "" where there are."""
+        own = tokens.no_patches(self._model) if kind == "image" else ""
+        return own or (tokens.no_words(self._model, self._tokenizer) if kind == "text" else "")
+
+    def encode_tokens(self, pictures: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> Many:
+        """Return the unit vectors of the patches of prepared pictures, and what each shows."""
+        import torch
+
+        if not pictures:
+            return Many([], [], {})
+        with torch.inference_mode(), enough_memory(len(pictures)):
+            found = tokens.patches(self._model, self._scaled(pictures))
+            rows = unit(found.rows.flatten(0, 1), self.spec).reshape(*found.rows.shape)
+        side, mode = tokens.sizes_of(self._model.visual.preprocess_cfg)
+        places = [tokens.boxes(found[1:], size, side, mode) for size in sizes]
+        some = [(one[~empty], boxes[~empty]) for one, (boxes, empty) in zip(rows, places, strict=True)]
+        return Many([one for one, _ in some], [boxes for _, boxes in some], {})
+
+    def encode_word_tokens(self, texts: list[str]) -> Many:
+        """Return the unit vectors of the tokens of words, without start, end and padding."""
+        import torch
+
+        if not texts:
+            return Many([], [], {})
+        ids = self._tokenizer(texts)
+        self.cut += too_long(self._tokenizer, texts, ids)
+        with torch.inference_mode(), enough_memory(len(texts)):
+            found, counts = tokens.words(self._model, self._tokenizer, ids.to(self._device))
+            rows = tokens.split(unit(found, self.spec), counts)
+        failed = {row: "the model finds no token in its words" for row, n in enumerate(counts) if not n}
+        return Many(rows, [None] * len(rows), failed)
 
     def inject(self, templates: list[str], words: np.ndarray) -> np.ndarray:
         """Return (n, d) float32, one unit vector a text whose `{}` holds `words` (n, tokens, width)."""
@@ -274,17 +315,6 @@ class OpenClip:
         return np.zeros((0, self.dim), np.float32)
 
 
-def too_long(tokenizer: Any, texts: Sequence[str], tokens: torch.Tensor) -> int:
-    """How many texts have more tokens than `tokens` (n, length) holds: they differ with room for another."""
-    length = tokens.shape[1]
-    some = [row for row, text in enumerate(texts) if len(text.encode(errors="replace")) > length - 2]
-    if not some:
-        return 0
-    longer = tokenizer([texts[row] for row in some], context_length=length + 1)
-    same = (longer[:, :-1] == tokens[some]).all(dim=1) | (longer[:, 1:] == tokens[some]).all(dim=1)
-    return int((~same).sum())
-
-
 def preprocessing(
     open_clip: Any, config: dict[str, Any], device: torch.device
 ) -> tuple[list[Any], torch.Tensor, torch.Tensor]:
@@ -311,38 +341,6 @@ def preprocessing(
 
 
 @contextmanager
-def shortened(model: Any, tokens: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Cut a batch of texts behind its last pooled token, and the model's positions and mask with it.
-
-    Exact where the mask is causal and the vector is read at the end-of-text token: nothing behind that
-    token reaches it. Any other text tower gets the tokens as they are.
-    """
-    import torch
-
-    tower = getattr(model, "text", model)
-    pool = getattr(tower, "text_pool_type", getattr(tower, "pool_type", None))
-    end = getattr(tower, "text_eos_id", getattr(tower, "eos_id", None))
-    mask = getattr(tower, "attn_mask", None)
-    if pool == "argmax":
-        pooled = tokens.argmax(dim=-1)
-    elif pool == "eos":
-        pooled = (tokens == end).int().argmax(dim=-1)
-    else:
-        mask = None
-    if mask is None or getattr(tower, "cls_emb", None) is not None or not is_causal(mask):
-        yield tokens
-        return
-    length = int(pooled.max()) + 1
-    positions = tower.positional_embedding
-    tower.positional_embedding = torch.nn.Parameter(positions[:length], requires_grad=False)
-    tower.attn_mask = mask[:length, :length]
-    try:
-        yield tokens[:, :length]
-    finally:
-        tower.positional_embedding, tower.attn_mask = positions, mask
-
-
-@contextmanager
 def enough_memory(count: int) -> Iterator[None]:
     """Say which batch was too large when the device's memory runs out (`UnavailableError`)."""
     import torch
@@ -352,13 +350,6 @@ def enough_memory(count: int) -> Iterator[None]:
     except torch.cuda.OutOfMemoryError as error:
         what = f"the device has no memory for a batch of {count:,}: {weights.first_line(error)}"
         raise UnavailableError(what, f"Use a smaller one: --batch {max(1, count // 2)}.") from error
-
-
-def is_causal(mask: torch.Tensor) -> bool:
-    """Whether an additive mask (n, n) hides from each position what stands behind it, and nothing else."""
-    import torch
-
-    return bool(torch.equal(mask, torch.full_like(mask, float("-inf")).triu_(1)))
 
 
 def unit(vectors: torch.Tensor, spec: str) -> np.ndarray:

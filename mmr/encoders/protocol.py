@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +75,42 @@ class Composes(Protocol):
 
     def compose(self, images: list[Image.Image], texts: list[str]) -> tuple[np.ndarray, dict[int, str]]:
         """Return (n, d) float32, one unit vector a pair, and why rows failed; a failed row is all NaN."""
+        ...
+
+
+class Many(NamedTuple):
+    """Several vectors an item: of item i `rows[i]` (n_i, d) float32, unit rows, in reading order.
+
+    boxes   of each item (n_i, 4) float64, what each row shows: left, top, right and bottom as shares of
+            the upright picture's width and height; None of words, and where the encoder does not say
+    failed  why items failed, by number; such an item has no rows
+    """
+
+    rows: list[np.ndarray]
+    boxes: list[np.ndarray | None]
+    failed: dict[int, str]
+
+
+@runtime_checkable
+class Tokens(Protocol):
+    """A capability: several vectors an item, in the space of its one vector; never one for padding.
+
+    A picture's are those of its patches, a text's those of its tokens.
+    """
+
+    def no_tokens(self, kind: str) -> str:
+        """Say why there are none of a kind, "image" or "text"; "" where there are."""
+        ...
+
+    def encode_tokens(self, pictures: Sequence[Any], sizes: Sequence[tuple[int, int]]) -> Many:
+        """Return the vectors of patches: of what `prepare` gave, where the encoder has it, else of pictures.
+
+        sizes  width and height of each upright picture, before it was prepared
+        """
+        ...
+
+    def encode_word_tokens(self, texts: list[str]) -> Many:
+        """Return the vectors of tokens; a text without any fails."""
         ...
 
 

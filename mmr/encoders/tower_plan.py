@@ -124,7 +124,7 @@ def norm_epsilon(norm: Any) -> float:
 
 def mask_of(mask: torch.Tensor | None) -> str:
     """The kind of a mask: "causal" or "none"."""
-    from mmr.encoders.open_clip import is_causal
+    from mmr.encoders.open_clip_texts import is_causal
 
     if mask is None:
         return "none"

@@ -9,7 +9,7 @@ from PIL import Image
 from mmr.encoders import Injects, load
 from mmr.encoders.inject import Placed, embedding_of, encoded, placed
 from mmr.encoders.inversion import SEARLE, Inversion, Inverting, injecting
-from mmr.encoders.open_clip import shortened
+from mmr.encoders.open_clip_texts import shortened
 from mmr.errors import UnavailableError, UsageError
 
 torch = pytest.importorskip("torch", reason="needs the extra `clip`: pip install 'mmr[clip]'")

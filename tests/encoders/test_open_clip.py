@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from mmr.encoders import Cuts, Prepares, described, load
-from mmr.encoders.open_clip import is_causal, parse, shortened, unit
+from mmr.encoders.open_clip import parse, unit
+from mmr.encoders.open_clip_texts import is_causal, shortened
 from mmr.errors import BadDataError, MissingInputError, UnavailableError, UsageError
 
 TEXTS = ["a cat", "two dogs run along the beach at night", "naïve café", "", "word " * 100]
