@@ -6,6 +6,10 @@ when they do. Then a request a line, `{"text": "a cat", "key": "1"}` or `{"image
 "2"}` (RGB, upright), and an answer a line, `{"key": "1", "vector": [...]}` with `dim` numbers or base64 of
 little-endian float32, or `{"key": "1", "error": "why not"}`. Vectors are brought to unit length.
 
+A program that has several vectors an item says `"tokens": ["image", "text"]`, or one of both, in its first
+line; a request with `"tokens": true` is then answered with `"vectors": [[...], ...]`, and where they are
+parts of a picture with `"boxes": [[left, top, right, bottom], ...]`, shares of its width and height.
+
 A program that takes a picture and words at once says `"compose": true` in its first line; then requests may
 hold both `image_png` and `text`.
 """
@@ -15,9 +19,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from mmr.encoders.protocol import Many
 from mmr.errors import BadItem, UnavailableError, shown
 from mmr.programs.child import ANSWER_SECONDS, START_SECONDS, Child
 from mmr.programs.window import Answer
@@ -54,6 +59,10 @@ class Command:
         command = spec.removeprefix(PREFIX).strip()
         self._child = Child(command, "encode", seconds=answer_seconds, start_seconds=start_seconds)
         self.composes = self._child.hello.get("compose") is True
+        said = self._child.hello.get("tokens")
+        self._tokens = (
+            frozenset(one for one in said if isinstance(one, str)) if isinstance(said, list) else ()
+        )
         try:
             self.dim = checked_dim(self._child.hello, command)
             self.fingerprint = checked_fingerprint(self._child.hello, command)
@@ -88,6 +97,32 @@ class Command:
         pairs = zip(images, texts, strict=True)
         return self._ask(({"image_png": png(image), "text": text} for image, text in pairs), len(texts))
 
+    def no_tokens(self, kind: str) -> str:
+        """Say why there are not several vectors of a "image" or "text"; "" where the program has them."""
+        return "" if kind in self._tokens else f'its first line does not say "tokens": ["{kind}"]'
+
+    def encode_tokens(self, pictures: Sequence[Image.Image], sizes: Sequence[tuple[int, int]]) -> Many:
+        """Return several unit vectors a picture, with their boxes where the program gives them."""
+        return self._ask_many([{"image_png": png(one), "tokens": True} for one in pictures])
+
+    def encode_word_tokens(self, texts: list[str]) -> Many:
+        """Return several unit vectors a text."""
+        return self._ask_many([{"text": text, "tokens": True} for text in texts])
+
+    def _ask_many(self, requests: list[Mapping[str, Any]]) -> Many:
+        import numpy as np
+
+        made = Many([], [], {})
+        for number, answer in enumerate(self._child.answers(requests)):
+            try:
+                rows, boxes = vectors(answer, self.dim)
+            except ValueError as error:
+                made.failed[number] = str(error)
+                rows, boxes = np.zeros((0, self.dim), np.float32), None
+            made.rows.append(rows)
+            made.boxes.append(boxes)
+        return made
+
     def _ask(self, requests: Iterable[Mapping[str, Any]], count: int) -> tuple[np.ndarray, dict[int, str]]:
         import numpy as np
 
@@ -109,6 +144,8 @@ class Composing:
         self.encode_texts, self.encode_images = encoder.encode_texts, encoder.encode_images
         self.try_texts, self.try_images = encoder.try_texts, encoder.try_images
         self.compose, self.close = encoder.try_pairs, encoder.close
+        self.no_tokens = encoder.no_tokens
+        self.encode_tokens, self.encode_word_tokens = encoder.encode_tokens, encoder.encode_word_tokens
 
 
 def checked_dim(hello: Mapping[str, Any], command: str) -> int:
@@ -133,11 +170,15 @@ def checked_fingerprint(hello: Mapping[str, Any], command: str) -> str:
 
 def vector(answer: Answer, dim: int) -> np.ndarray:
     """The vector (d,) float32 of an answer at unit length; raises `ValueError` that says what is wrong."""
-    import numpy as np
-
     if answer.fields is None:
         raise ValueError(answer.problem)
-    value = answer.fields.get("vector")
+    return checked(answer.fields.get("vector"), dim)
+
+
+def checked(value: Any, dim: int) -> np.ndarray:
+    """A vector of `dim` numbers, or base64 of them, at unit length; raises `ValueError` otherwise."""
+    import numpy as np
+
     try:
         if isinstance(value, str):
             row = np.frombuffer(base64.b64decode(value, validate=True), "<f4").astype(np.float64)
@@ -152,6 +193,31 @@ def vector(answer: Answer, dim: int) -> np.ndarray:
     if not np.isfinite(length) or length == 0:
         raise ValueError("the program answered with a vector that is zero or not finite")
     return (row / length).astype(np.float32)
+
+
+def vectors(answer: Answer, dim: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The vectors (n, d) float32 of an answer at unit length, and their boxes (n, 4) or None.
+
+    Raises `ValueError` that says what is wrong.
+    """
+    import numpy as np
+
+    if answer.fields is None:
+        raise ValueError(answer.problem)
+    value, places = answer.fields.get("vectors"), answer.fields.get("boxes")
+    if not isinstance(value, list) or not value:
+        raise ValueError('the program answered without "vectors"')
+    rows = np.stack([checked(one, dim) for one in value])
+    if places is None:
+        return rows, None
+    try:
+        boxes = np.asarray(places, np.float64)
+    except (TypeError, ValueError):
+        boxes = np.empty(0)
+    right = boxes.shape == (len(rows), 4) and bool(((boxes >= 0) & (boxes <= 1)).all())
+    if not right or (boxes[:, 2:] <= boxes[:, :2]).any():
+        raise ValueError('its "boxes" are not [left, top, right, bottom], each from 0 to 1, one a vector')
+    return rows, boxes
 
 
 def png(image: Image.Image) -> str:

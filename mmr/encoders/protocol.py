@@ -91,6 +91,14 @@ class Many(NamedTuple):
     failed: dict[int, str]
 
 
+def grid_boxes(columns: int, rows: int) -> np.ndarray:
+    """Return the boxes (columns * rows, 4) of a grid over a whole picture, row by row: see `Many`."""
+    import numpy as np
+
+    down, across = np.mgrid[:rows, :columns].reshape(2, -1).astype(np.float64)
+    return np.stack([across / columns, down / rows, (across + 1) / columns, (down + 1) / rows], axis=1)
+
+
 @runtime_checkable
 class Tokens(Protocol):
     """A capability: several vectors an item, in the space of its one vector; never one for padding.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmr.encoders import Closes, Composes, Prepares, Rejects, load, model_name
+from mmr.encoders import Closes, Composes, Prepares, Rejects, Tokens, load, model_name
 from mmr.encoders.command import Command
 from mmr.errors import BadItem, UnavailableError, UsageError
 
@@ -209,3 +209,63 @@ def test_a_picture_and_words_at_once(start, tmp_path):
     assert np.isnan(rows[1]).all()
     assert np.allclose(encoder.encode_texts(["x"]), [[0, 0, 1]])
     encoder.close()
+
+
+MANY = """
+import base64, json, struct, sys
+sys.stdin.readline()
+print(json.dumps({"tag": "toy", "dim": 2, "fingerprint": "f", "tokens": ["image", "text"]}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    answer = {"key": request["key"]}
+    if request.get("tokens") is not True:
+        answer["vector"] = [1, 1]
+    elif "text" in request:
+        answer["vectors"] = [[3, 4], base64.b64encode(struct.pack("<2f", 0, 2)).decode()]
+        exec(request["text"])
+    else:
+        answer |= {"vectors": [[1, 0], [0, 1]], "boxes": [[0, 0, .5, 1], [.5, 0, 1, 1]]}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_several_vectors_an_item_and_their_boxes(start):
+    encoder = start(MANY)
+    assert isinstance(encoder, Tokens)
+    assert encoder.no_tokens("image") == encoder.no_tokens("text") == ""
+    words = encoder.encode_word_tokens(["pass", "answer['vectors'] = [[5, 0]]"])
+    np.testing.assert_allclose(words.rows[0], [[0.6, 0.8], [0, 1]], atol=1e-7)
+    assert words.rows[1].tolist() == [[1, 0]] and words.boxes == [None, None] and not words.failed
+    pictures = encoder.encode_tokens([Image.new("RGB", (2, 2))], [(2, 2)])
+    assert pictures.rows[0].tolist() == [[1, 0], [0, 1]]
+    assert pictures.boxes[0].tolist() == [[0, 0, 0.5, 1], [0.5, 0, 1, 1]]
+    np.testing.assert_allclose(encoder.encode_texts(["pass"]), [[0.5**0.5] * 2], atol=1e-7)
+
+
+WRONG = {
+    "answer['vectors'] = []": 'without "vectors"',
+    "answer['vectors'] = {}": 'without "vectors"',
+    "del answer['vectors']": 'without "vectors"',
+    "answer['vectors'] = [[1, 2], [1]]": "with 1 numbers, and said that it gives 2",
+    "answer['vectors'] = [[1, 2], None]": "dimensions, and said that it gives 2",
+    "answer['vectors'] = [[1, 2], [0, 0]]": "zero or not finite",
+    "answer['boxes'] = [[0, 0, 1, 1]]": "one a vector",
+    "answer['boxes'] = [[0, 0, 1, 1], [0, 0, 1, 2]]": "from 0 to 1",
+    "answer['boxes'] = [[0, 0, 1, 1], [.5, 0, .5, 1]]": "[left, top, right, bottom]",
+    "answer['boxes'] = [[0, 0, 1, 1], 'x']": "boxes",
+    "answer = {'key': answer['key'], 'error': 'not today'}": "not today",
+}
+
+
+def test_several_vectors_that_are_not(start):
+    encoder = start(MANY)
+    found = encoder.encode_word_tokens(["pass", *WRONG, "pass"])
+    assert sorted(found.failed) == list(range(1, len(WRONG) + 1))
+    for reason, expected in zip(found.failed.values(), WRONG.values(), strict=True):
+        assert expected in reason
+    assert [len(rows) for rows in found.rows] == [2] + [0] * len(WRONG) + [2]
+
+
+def test_a_program_that_does_not_say_tokens_has_none(start):
+    encoder = start(ANSWERS)
+    assert 'does not say "tokens": ["text"]' in encoder.no_tokens("text")

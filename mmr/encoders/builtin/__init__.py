@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from mmr.encoders.protocol import Many, grid_boxes
 from mmr.errors import UsageError
 
 from .languages import OtherTable
@@ -56,13 +57,24 @@ class Builtin:
         """Encode PIL pictures of any size and mode: (n,) → (n, dim) float32 unit rows."""
         return self.encode_prepared([self.prepare(image) for image in images])
 
-    def encode_tokens(self, images: list[Image.Image]) -> FloatMatrix:
-        """Encode the 16 patches of PIL pictures: (n,) → (n, 16, dim) float32 unit rows.
+    def no_tokens(self, kind: str) -> str:
+        """Say why there are no vectors of tokens of words ("text"); "" of patches ("image")."""
+        return "" if kind == "image" else "it adds up the words of a text and has no vectors of tokens"
 
-        Patches are four rows of four, from the upper left. They lie in the space of the texts, and each
-        sees beyond its own edges.
+    def encode_tokens(self, pictures: Sequence[Prepared], sizes: Sequence[tuple[int, int]]) -> Many:
+        """Encode the 16 patches of prepared pictures, four rows of four from the upper left: unit rows.
+
+        They lie in the space of the texts, and each sees beyond its own edges. `sizes` change nothing:
+        a picture is squeezed to a square whatever its own are.
         """
-        return self._tower().tokens([self.prepare(image) for image in images])
+        rows = self._tower().tokens(pictures)
+        return Many(list(rows), [grid_boxes(4, 4)] * len(rows), {})
+
+    def encode_word_tokens(self, texts: list[str]) -> Many:
+        """Fail for each text: see `no_tokens`."""
+        none = np.zeros((0, self.dim), np.float32)
+        failed = {row: self.no_tokens("text") for row in range(len(texts))}
+        return Many([none] * len(texts), [None] * len(texts), failed)
 
     def prepare(self, image: Image.Image) -> Prepared:
         """Put one picture on white and squeeze it to two squares; safe in many threads."""

@@ -119,14 +119,24 @@ def test_patches_are_unit_rows_and_differ_by_place(encoder):
     sheet = Image.new("RGB", (256, 256), "white")
     sheet.paste(drawn("red", size=128), (0, 0))
     sheet.paste(drawn("blue", "rectangle", size=128), (128, 128))
-    rows = encoder.encode_tokens([sheet, drawn("green")])
+    prepared = [encoder.prepare(one) for one in (sheet, drawn("green"))]
+    found = encoder.encode_tokens(prepared, [(256, 256), (64, 64)])
+    rows = np.stack(found.rows)
     assert rows.shape == (2, 16, encoder.dim)
     assert rows.dtype == np.float32
+    assert found.boxes[0][:2].tolist() == [[0, 0, 0.25, 0.25], [0.25, 0, 0.5, 0.25]]
+    assert found.boxes[1][-1].tolist() == [0.75, 0.75, 1, 1] and not found.failed
     np.testing.assert_allclose(np.linalg.norm(rows, axis=2), 1, atol=1e-5)
     colours = encoder.encode_texts(["red", "blue"])
     leaning = (rows[0] @ (colours[0] - colours[1])).reshape(4, 4)
     assert leaning[:2, :2].mean() > leaning[2:, 2:].mean() + 0.1
-    assert encoder.encode_tokens([]).shape == (0, 16, encoder.dim)
+    assert encoder.encode_tokens([], []).rows == []
+
+
+def test_it_has_no_tokens_of_words(encoder):
+    assert encoder.no_tokens("image") == "" and "adds up the words" in encoder.no_tokens("text")
+    found = encoder.encode_word_tokens(["a cat"])
+    assert list(found.failed) == [0] and found.rows[0].shape == (0, encoder.dim)
 
 
 @pytest.mark.parametrize(
