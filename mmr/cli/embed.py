@@ -17,6 +17,7 @@ from mmr.errors import MissingInputError, UsageError, shown
 
 if TYPE_CHECKING:
     from mmr.embed.item import Compose, Item, Wanted
+    from mmr.embed.regions import Parts
     from mmr.embed.resume import Resumed
     from mmr.encoders import Encoder
     from mmr.pictures.walk import Walk
@@ -45,6 +46,12 @@ PICTURE_IDS = ("path", "name", "stem")
               help="What is embedded of an item with picture and words.")  # fmt: skip
 @click.option("--bind", "binds", multiple=True, metavar="NAME=image|text:FIELD",
               help="Embed a field into `bindings`, and nothing else (repeatable).")  # fmt: skip
+@click.option("--tokens", is_flag=True, help="Several vectors an item: the patches of a picture, the tokens "
+              "of words, from encoders that have them.")  # fmt: skip
+@click.option("--grid", metavar="CxR[,CxR]", help="Several vectors a picture: one a cell of C columns and R "
+              "rows; 1x1 is the whole. Words get one.")  # fmt: skip
+@click.option("--box", metavar="FIELD", help="Several vectors a picture: one a box in FIELD, [left, top, "
+              "right, bottom] in pixels or shares.")  # fmt: skip
 @click.option("--invert", is_flag=True, help="Vectors of pictures come out of the text tower, from a token "
               "learned for each: for search of pictures by pictures.")  # fmt: skip
 @click.option("--max-pixels", type=click.IntRange(min=1), default=178_956_970, show_default=True, metavar="N",
@@ -136,13 +143,35 @@ def _wanted(how: Mapping[str, Any]) -> Wanted:
         if not name or kind not in ("image", "text") or not field:
             raise click.UsageError(f"--bind {shown(text)}: write NAME=image:FIELD or NAME=text:FIELD.")
         binds.append(Bind(name, kind, field))
+    parts = _parts(how)
     compose: Compose | None = None
     if how["queries"]:
         from mmr.compose.weighted import weighted
 
         compose = weighted
-    return Wanted(how["modality"], compose, how["templates"], tuple(binds), facts=not how["queries"],
+    return Wanted(how["modality"], compose, how["templates"], tuple(binds), parts, facts=not how["queries"],
                   pixels=how["max_pixels"])  # fmt: skip
+
+
+def _parts(how: Mapping[str, Any]) -> Parts | None:
+    """Which `vectors` the options ask for instead of one `vector`."""
+    from mmr.embed.regions import Parts, parse_grid
+
+    said = [name for name in ("tokens", "grid", "box") if how[name] not in (False, None)]
+    if not said:
+        return None
+    if len(said) > 1:
+        raise UsageError(f"--{said[0]} and --{said[1]} both say which vectors an item gets", "Give one.")
+    for other, idle in (("--bind", how["binds"]), ("--invert", how["invert"]),
+                        ("--modality both", how["modality"] == "both")):  # fmt: skip
+        if idle:
+            what = f"{other} makes one vector, and --{said[0]} several"
+            raise UsageError(what, "Leave one of both out.")
+    if how["tokens"] and len(how["templates"]) > 1:
+        raise UsageError("--tokens takes one --template: tokens of several are no mean", "Give one.")
+    if how["box"] == "":
+        raise UsageError("--box '' names no field", "Name the field that holds the boxes.")
+    return Parts(parse_grid(how["grid"]) if how["grid"] is not None else (), how["box"] or "")
 
 
 class _Sources:

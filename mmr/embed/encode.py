@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.embed.item import SLOT
-from mmr.encoders import Prepares, Rejects
+from mmr.encoders import Many, Prepares, Rejects, Tokens
+from mmr.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,11 +15,49 @@ if TYPE_CHECKING:
     from mmr.encoders import Encoder
 
 
+FIXES = {
+    "image": "--grid 3x3 embeds regions of pictures with any model.",
+    "text": "--grid 1x1 in its place gives words one vector: that of the whole text.",
+}
+
+
 class Rows(NamedTuple):
     """Vectors (n, d) float32, and by row why one is not to be used."""
 
     vectors: np.ndarray
     failed: dict[int, str]
+
+
+def patches(encoder: Encoder, pictures: list[Any], sizes: list[tuple[int, int]]) -> Many:
+    """Embed pictures, or what `preparer` made of them, into several vectors each.
+
+    sizes  width and height of each
+    """
+    return _finite(having(encoder, "image").encode_tokens(pictures, sizes))
+
+
+def words(encoder: Encoder, texts: Sequence[str]) -> Many:
+    """Embed texts into several vectors each."""
+    return _finite(having(encoder, "text").encode_word_tokens(list(texts)))
+
+
+def having(encoder: Encoder, kind: str) -> Tokens:
+    """The encoder, if it has several vectors of an "image" or a "text"; raises `UsageError` if not."""
+    why = encoder.no_tokens(kind) if isinstance(encoder, Tokens) else "it gives one vector an item"
+    if isinstance(encoder, Tokens) and not why:
+        return encoder
+    what = f"{encoder.spec} has no {'patches of pictures' if kind == 'image' else 'tokens of words'}: {why}"
+    raise UsageError(what, FIXES[kind])
+
+
+def _finite(many: Many) -> Many:
+    """Add the items with numbers that no search could use."""
+    import numpy as np
+
+    for number, rows in enumerate(many.rows):
+        if not np.isfinite(rows).all():
+            many.failed.setdefault(number, "the model gave a vector with numbers that are not finite")
+    return many
 
 
 def preparer(encoder: Encoder) -> Callable[[Any], Any] | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from mmr.embed.regions import Parts
 from mmr.errors import BadItem, UsageError, shown
 from mmr.pictures.decode import PIXELS
 from mmr.stream.records import Record, normal_path
@@ -67,6 +68,7 @@ class Wanted:
     compose    if given, what makes one query of pictures (n, d), words (n, d) and the spec instead
     templates  words are put into each at {}; the mean of the unit vectors counts
     binds      fields to embed into `bindings`; then no `vector` is made
+    parts      if given, which `vectors` are made instead of one `vector`
     facts      add the picture's base folder, size, time and digest to the record
     pixels     pictures with more are bad items
     """
@@ -75,6 +77,7 @@ class Wanted:
     compose: Compose | None = None
     templates: tuple[str, ...] = ()
     binds: tuple[Bind, ...] = ()
+    parts: Parts | None = None
     facts: bool = True
     pixels: int = PIXELS
 
@@ -107,6 +110,9 @@ def plan(record: Mapping[str, Any], wanted: Wanted, where: str) -> Plan:
         return Plan(tuple(values["image"]), tuple(values["text"]), "bind")
     image, text = record.get("image"), record.get("text")
     if image is not None and text is not None and wanted.compose is not None:
+        if wanted.parts is not None:
+            what = "has a picture and words, which do not become several vectors together"
+            raise BadItem(where, what, "give it one of both", stage="embed", record=record)
         return Plan((image,), (text,), "composed")
     if image is not None and text is not None and wanted.modality == "both":
         return Plan((image,), (text,), "both")
@@ -135,6 +141,8 @@ def step(how: str, wanted: Wanted, encoder: str, record: Mapping[str, Any]) -> s
         words = " text"
     if how == "bind":
         words = "".join(f" {bind}" for bind in wanted.binds)
+    elif wanted.parts is not None:
+        words += f" {wanted.parts}"
     templates = wanted.templates if how != "image" else ()
     return f"embed {encoder}{words}" + "".join(f' "{template}"' for template in templates)
 

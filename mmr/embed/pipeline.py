@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.embed import encode
-from mmr.embed.item import Item, Plan, Wanted, file_of, plan, step, where_of
+from mmr.embed.item import SLOT, Item, Plan, Wanted, file_of, plan, step, where_of
 from mmr.embed.load import Loaded, load
-from mmr.encoders import described, model_name
+from mmr.embed.regions import cutter, fields, of_item
+from mmr.encoders import Many, described, model_name
 from mmr.errors import BadItem, Reject
 from mmr.pictures.decode import quiet
 from mmr.stream.pipe import Records
-from mmr.stream.records import Record, add_step
+from mmr.stream.records import Record, add_step, same_model
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,7 +38,8 @@ def embed_records(
 
     What came is given out before the next record is waited for. Words alone need no Pillow.
     """
-    items = (record if "vector" in record else Item(record) for record in records)
+    made = "vector" if wanted.parts is None else "vectors"
+    items = (record if made in record else Item(record) for record in records)
     waits = records.waits if isinstance(records, Records) else None
     for group in Pipeline(lambda: encoder, wanted, batch=batch, reject=reject).batches(items, waits):
         for record in group:
@@ -63,6 +65,11 @@ class Ready(NamedTuple):
     item: Item
     plan: Plan
     pictures: list[Loaded]
+
+    @property
+    def parts(self) -> list[Any]:
+        """What the encoder takes of the pictures, one a picture or a region."""
+        return [part for loaded in self.pictures for part in loaded.parts]
 
 
 class Pipeline:
@@ -151,7 +158,8 @@ class Pipeline:
         pictures = []
         for image in wanted.images:
             prepare = encode.preparer(self.encoder())
-            task = (file_of(record, image), item.place, expected, prepare, self._wanted.pixels)
+            cut = cutter(self._wanted.parts, record, where_of(record))
+            task = (file_of(record, image), item.place, expected, prepare, self._wanted.pixels, cut)
             pictures.append(self._pool().submit(load, *task))
         self._window.append(Job(item, wanted, pictures))
 
@@ -179,7 +187,7 @@ class Pipeline:
                 return
             if isinstance(ready, Ready):
                 self._weights.update(
-                    image=len(ready.pictures), text=len(ready.plan.texts),
+                    image=len(ready.parts), text=len(ready.plan.texts),
                     held=sum(picture.held for picture in ready.pictures),
                 )  # fmt: skip
             self._group.append(ready)
@@ -196,7 +204,7 @@ class Pipeline:
             pictures = [picture.result() for picture in job.pictures]
         except BadItem as bad:
             return self._failed(job.item, bad.what, bad.fix, bad.stage)
-        if pictures and pictures[0].picture is None:
+        if pictures and not pictures[0].parts:
             self.tally["kept"] += 1
             return {**named(job.item.record), "size": pictures[0].size, "mtime": pictures[0].mtime}
         return Ready(job.item, job.plan, pictures)
@@ -235,11 +243,25 @@ class Pipeline:
     def _encoded(self, group: list[Ready | Fields]) -> Encoded:
         """Embed all pictures and words of a batch."""
         ready = [entry for entry in group if isinstance(entry, Ready)]
-        pictures = [loaded.picture for entry in ready for loaded in entry.pictures]
+        pictures = [part for entry in ready for part in entry.parts]
         words = [text for entry in ready for text in entry.plan.texts]
-        images = encode.images(self.encoder(), pictures) if pictures else None
-        texts = encode.texts(self.encoder(), words, self._wanted.templates) if words else None
+        images: encode.Rows | Many | None = None
+        texts: encode.Rows | Many | None = None
+        by_encoder = self._wanted.parts is not None and self._wanted.parts.tokens
+        if pictures and by_encoder:
+            sizes = [loaded.frame for entry in ready for loaded in entry.pictures]
+            images = encode.patches(self.encoder(), pictures, sizes)
+        elif pictures:
+            images = encode.images(self.encoder(), pictures)
+        if words and by_encoder:
+            texts = encode.words(self.encoder(), self._filled(words))
+        elif words:
+            texts = encode.texts(self.encoder(), words, self._wanted.templates)
         return Encoded(images, texts)
+
+    def _filled(self, words: list[str]) -> list[str]:
+        """The words in the one template that there may be."""
+        return [form.replace(SLOT, text) for form in self._wanted.templates or (SLOT,) for text in words]
 
     def _joined(self, group: list[Ready | Fields], encoded: Encoded) -> list[Fields]:
         """Put the vectors of a batch into its records; those whose vector failed are reported."""
@@ -250,7 +272,7 @@ class Pipeline:
             if not isinstance(entry, Ready):
                 records.append(entry)
                 continue
-            rows = range(image, image + len(entry.pictures)), range(text, text + len(entry.plan.texts))
+            rows = range(image, image + len(entry.parts)), range(text, text + len(entry.plan.texts))
             image, text = rows[0].stop, rows[1].stop
             reason = encoded.reason(*rows)
             if reason is None:
@@ -270,12 +292,12 @@ class Pipeline:
             if isinstance(entry, Ready):
                 if entry.plan.how in ("composed", "both"):
                     rows.append((image, text))
-                image += len(entry.pictures)
+                image += len(entry.parts)
                 text += len(entry.plan.texts)
         if not rows or encoded.images is None or encoded.texts is None:
             return {}
-        pictures = encoded.images.vectors[[one for one, _ in rows]]
-        words = encoded.texts.vectors[[two for _, two in rows]]
+        pictures = encoded.rows("image")[[one for one, _ in rows]]
+        words = encoded.rows("text")[[two for _, two in rows]]
         if self._wanted.compose is None:
             mixed = unit(pictures + words)
         else:
@@ -287,7 +309,10 @@ class Pipeline:
     ) -> Record:
         """The record of an item with what was embedded of it."""
         record = Record(entry.item.record, entry.item.record.place)
-        how = entry.plan.how
+        how, model = entry.plan.how, model_name(self.encoder())
+        if "vectors" in record and not same_model(record.get("model"), model):
+            for name in ("vectors", "boxes"):
+                record.pop(name, None)
         if self._wanted.facts and how in ("image", "both"):
             loaded = entry.pictures[0]
             if not os.path.isabs(record["image"]):
@@ -297,9 +322,13 @@ class Pipeline:
             record["bindings"] = {**record.get("bindings", {}), **self._bound(record, encoded, image, text)}
         elif how in ("both", "composed"):
             record["vector"] = made[image.start]
+        elif self._wanted.parts is not None:
+            record.pop("vector", None)
+            record.pop("boxes", None)
+            record.update(encoded.parts(how, image if how == "image" else text, entry.pictures))
         else:
             record["vector"] = encoded.rows(how)[image.start if how == "image" else text.start]
-        record["model"] = model_name(self.encoder())
+        record["model"] = model
         add_step(record, step(how, self._wanted, described(self.encoder()), entry.item.record))
         self.tally["changed" if entry.item.known is not None else "new"] += 1
         return record
@@ -324,14 +353,24 @@ class Pipeline:
 class Encoded(NamedTuple):
     """The vectors of a batch, pictures and words apart."""
 
-    images: encode.Rows | None
-    texts: encode.Rows | None
+    images: encode.Rows | Many | None
+    texts: encode.Rows | Many | None
 
     def rows(self, kind: str) -> np.ndarray:
         """The vectors (n, d) of one kind."""
         rows = self.images if kind == "image" else self.texts
-        assert rows is not None
+        assert isinstance(rows, encode.Rows)
         return rows.vectors
+
+    def parts(self, kind: str, own: range, pictures: list[Loaded]) -> Fields:
+        """The `vectors` of one item, and `boxes` of its pictures' parts.
+
+        own  the item's rows; of an encoder's own tokens its one number
+        """
+        rows = self.images if kind == "image" else self.texts
+        if isinstance(rows, Many):
+            return of_item(rows, own.start)
+        return fields(self.rows(kind)[own.start : own.stop], pictures[0].boxes if pictures else None)
 
     def reason(self, image: range, text: range) -> str | None:
         """Why any of these rows failed, or None."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.embed.item import Item, Wanted, file_of, plan, step, where_of
 from mmr.embed.load import load
+from mmr.embed.regions import cutter
 from mmr.encoders import described, model_name
 from mmr.errors import BadItem, Reject
 from mmr.pictures.read import split_member
@@ -16,7 +17,7 @@ from mmr.pictures.read import split_member
 if TYPE_CHECKING:
     from mmr.encoders import Encoder
 
-CHANGED = frozenset({"vector", "model", "via", "size", "mtime", "digest"})
+CHANGED = frozenset({"vector", "vectors", "boxes", "model", "via", "size", "mtime", "digest"})
 Fields = Mapping[str, Any]
 Items = Iterator[Item | Fields]
 
@@ -110,7 +111,8 @@ def _is_bad(item: Item, wanted: Wanted, reject: Reject) -> bool:
     where = where_of(record)
     try:
         for image in plan(record, wanted, where).images:
-            load(file_of(record, image), item.place, None, None, wanted.pixels)
+            cut = cutter(wanted.parts, record, where)
+            load(file_of(record, image), item.place, None, None, wanted.pixels, cut)
     except BadItem as bad:
         reject(BadItem(where, bad.what, bad.fix, stage=bad.stage, record=record))
         return True

@@ -79,7 +79,7 @@ def items_of_records(
             except BadItem as bad:
                 reject(bad)
                 continue
-        ready = "vector" in record and not wanted.binds
+        ready = ("vector" if wanted.parts is None else "vectors") in record and not wanted.binds
         if ready and "model" in record and ("image" in record or "text" in record):
             ready = same_model(record["model"], model())
         yield record if ready else Item(record)

@@ -59,7 +59,7 @@ class Builtin:
 
     def no_tokens(self, kind: str) -> str:
         """Say why there are no vectors of tokens of words ("text"); "" of patches ("image")."""
-        return "" if kind == "image" else "it adds up the words of a text and has no vectors of tokens"
+        return "" if kind == "image" else "it adds up the words of a text"
 
     def encode_tokens(self, pictures: Sequence[Prepared], sizes: Sequence[tuple[int, int]]) -> Many:
         """Encode the 16 patches of prepared pictures, four rows of four from the upper left: unit rows.
