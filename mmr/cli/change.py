@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import options
+from mmr.cli import lexicon, options
 from mmr.cli.methods import sentence
 from mmr.cli.report import Report
 from mmr.normalize.table import MANY, VECTORS, Choice, Param, VectorRow
@@ -23,6 +23,7 @@ NAMES = dict(METHODS)
 EXAMPLES = {
     "set": "mmr fit {name} bank.npy --index pics.mmr -o {name}.npz",
     "banks": "mmr fit {name} --bank bank.npy --gallery-bank others.npy -o {name}.npz",
+    "words": "mmr fit {name} --words words:en --index pics.mmr -o lex.npz",
     "pairs": "mmr fit {name} --source new.npy --target old.npy -o up.npz",
 }
 
@@ -55,6 +56,8 @@ def _sources(row: VectorRow) -> list[Any]:
             click.option("--index", "indexes", multiple=True, metavar="INDEX", help="Learn from the vectors "
                          "of an index too (repeatable)."),
         ]  # fmt: skip
+    if row.needs == "words":
+        return [*lexicon.OPTIONS]
     if row.needs == "banks":
         return [
             click.option("--bank", required=True, metavar="FILE", help="Vectors of queries like those to "
@@ -110,6 +113,10 @@ def _fit(row: VectorRow, report: Report, output: str, given: dict[str, Any]) -> 
         named = files or (() if indexes else options.reads_stdin(files, "FILE or --index"))
         sources = [(_named(path), counted(_records(path))) for path in (*named, *indexes)]
         change = fit_set(row.name, given, sources)
+    elif row.needs == "words":
+        change = lexicon.fitted(
+            given, report, lambda paths: [(_named(path), _records(path)) for path in paths]
+        )
     elif row.needs == "banks":
         queries, items = _once(given.pop("bank"), given.pop("gallery_bank"))
         change = fit_banks(row.name, given, read_bank(queries), read_bank(items))

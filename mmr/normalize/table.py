@@ -95,8 +95,8 @@ class Choice(NamedTuple):
 class VectorRow(NamedTuple):
     """One change of vectors: `fit` learns it, `normalize apply` changes streams of vectors with it.
 
-    needs   what it learns from: "set" (vectors of any kind), "banks" (of queries and of items) or "pairs"
-            (the same things in two models' vectors)
+    needs   what it learns from: "set" (vectors of any kind), "banks" (of queries and of items), "pairs" (the
+            same things in two models' vectors) or "words" (a list of words, and a set)
     sides   it changes items and leaves queries as they are, so that `apply` must be told which they are
     """
 
@@ -260,6 +260,13 @@ VECTORS: tuple[VectorRow, ...] = (
                Param("rank", 128, "Of a low-rank map", 1, 65_536, whole=True)),
               "A new model's queries before an old index; pairs of words alone will do where words ask",
               "Schönemann 1966; Izenman 1975; Jang and Lim 2024, XBT", needs="pairs"),
+    VectorRow("lexicon", "a vector becomes a bag of the words that are in it", f"{HERE}.lexicon:Lexicon",
+              (Param("top", 128, "How many words of a bag stay, the heaviest", 1, MANY, whole=True),
+               Param("shrink", 0.2, "How much of what words have in common is left in them, 1 for all", 0, 1),
+               MEAN._replace(note="Take off a mean of each modality, or none", values=("modality", "none"))),
+              "For a search that can be read: it finds less than the vectors. Short and unlike words do best",
+              "As LexLIP and VDR, but without training; words decorrelated as in Kessy et al. 2018",
+              needs="words"),
 )  # fmt: skip
 
 CHANCES = f"{HERE}.chances"

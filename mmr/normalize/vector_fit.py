@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -19,6 +19,7 @@ from mmr.normalize.vectors import Change, changed_model
 from mmr.stream.records import Record, check_model, same_model
 
 BLOCK = 256
+FEW_TERMS = 200
 FEW = 10  # times the dimensions: fewer vectors than that hardly tell how they vary
 
 Source = tuple[str, Iterable[Record]]
@@ -95,16 +96,64 @@ def fit_set(name: str, values: dict[str, Any], sources: Sequence[Source]) -> Cha
         held.add(one)
     assert held.dim is not None
     groups = dict(sorted(held.groups.items()))
-    if checked["mean"] == "modality" and "" in groups:
-        raise BadDataError(
-            f"{groups[''].count:,} vectors do not say whether they are of text or of a picture",
-            "`mmr embed -o X.npy` writes that beside them; or fit with --mean overall.",
-        )
+    _check_modality(groups, checked, "overall")
     arrays = loaded(row.loads)().learn(list(groups.values()), checked)
     source = ", ".join(held.sources)
     out = int(checked["dims"]) if "dims" in checked else held.dim
     to = changed_model(held.model, row, checked, arrays)
     return Change(row, checked, held.model, to, held.dim, out, tuple(groups), arrays, source)
+
+
+def _check_modality(groups: Mapping[str, Moments], values: Mapping[str, Any], other: str) -> None:
+    """Raise `BadDataError` where a mean a modality is asked for of vectors whose modality nobody knows."""
+    if values["mean"] == "modality" and "" in groups:
+        raise BadDataError(
+            f"{groups[''].count:,} vectors do not say whether they are of text or of a picture",
+            f"`mmr embed -o X.npy` writes that beside them; or fit with --mean {other}.",
+        )
+
+
+def fit_words(values: dict[str, Any], words: Source, sources: Sequence[Source]) -> Change:
+    """Fit a lexicon to a list of words and to the means of a set's modalities.
+
+    words    records of texts with vectors; of equal texts the first counts
+    sources  vectors like those to come; the mean of words is that of the list where they have none
+
+    Raises `BadDataError` for a word without a text or a vector, fewer than two words, and as `fit_set`.
+    """
+    row = _row("lexicon", "words")
+    checked = checked_values(row, values)
+    held = Set()
+    for one in sources:
+        held.add(one)
+    listed: dict[str, NDArray[np.float32]] = {}
+    for record in words[1]:
+        vector, held.model, held.dim = _vector(record, held.model, held.dim)
+        text = record.get("text")
+        if not isinstance(text, str) or not text.strip():
+            where = str(record.place or shown(record["id"]))
+            raise BadDataError(f"{where} has no text", "A list of words has a text beside each vector.")
+        listed.setdefault(text, vector)
+    if len(listed) < 2:
+        raise BadDataError(f"{shown(words[0])} holds {len(listed):,} of two words at least", "A lexicon has hundreds of them.")
+    rows = np.stack(list(listed.values()))
+    if not np.ptp(rows, axis=0).any():
+        raise BadDataError(f"the words of {shown(words[0])} have one vector", "Nothing tells them apart.")
+    groups = dict(held.groups)
+    if "text" not in groups:
+        groups["text"] = Moments(rows.shape[1])
+        groups["text"].add(rows)
+    groups = dict(sorted(groups.items()))
+    _check_modality(groups, checked, "none")
+    arrays = {
+        "means": np.stack([one.total / one.count for one in groups.values()]),
+        **loaded(row.loads)().learn(rows, checked),
+    }
+    terms = tuple(listed)
+    to = changed_model(held.model, row, checked, arrays, terms)
+    source = ", ".join([f"{len(terms):,} of {shown(words[0])}#{digest(rows)}", *held.sources])
+    return Change(row, checked, held.model, to, rows.shape[1], len(terms), tuple(groups), arrays, source,
+                  terms=terms)  # fmt: skip
 
 
 def fit_banks(name: str, values: dict[str, Any], queries: Bank, items: Bank) -> Change:
@@ -203,6 +252,8 @@ def advice(change: Change, vectors: int) -> list[str]:
     """Sentences on what was fitted with too little, or is known to hurt."""
     said = []
     name, values = change.row.name, change.values
+    if change.terms and len(change.terms) < FEW_TERMS:
+        said.append(f"{len(change.terms):,} words are few: {FEW_TERMS} and more find more.")
     if name in ("abtt", "pca", "whiten") and vectors < FEW * change.dim:
         said.append(
             f"{vectors:,} vectors are few for {change.dim:,} dimensions: {FEW * change.dim:,} are better."

@@ -17,12 +17,13 @@ from mmr.errors import BadDataError, BadItem, Reject, shown
 from mmr.normalize import archive
 from mmr.normalize.archive import Damaged
 from mmr.normalize.bank import modality, plain_model
+from mmr.normalize.lexicon import bag
 from mmr.normalize.table import VectorRow, checked_values, loaded, vector_row
 from mmr.stream.pipe import batches
 from mmr.stream.records import Record, add_step, check_model
 
 FORMAT, KIND = 1, "vectors"
-LEARNED = "learned."
+LEARNED, TERMS = "learned.", "terms"
 BATCH = 256
 UNNAMED = "an unnamed model"
 
@@ -38,6 +39,7 @@ class Change:
     arrays   what was learned
     source   what it was fitted with, in a few words
     held     of a map: what pairs held out said of it, `pairs`, `cosine` and `recall`; empty where unknown
+    terms    of a lexicon: the words, one a row of what was learned
     """
 
     row: VectorRow
@@ -50,6 +52,7 @@ class Change:
     arrays: dict[str, NDArray[Any]]
     source: str
     held: dict[str, float] = field(default_factory=dict)
+    terms: tuple[str, ...] = ()
 
     @property
     def step(self) -> str:
@@ -66,7 +69,10 @@ class Change:
         return bool(self.groups) and self.values.get("mean") == "modality"
 
 
-def changed_model(model: str | None, row: VectorRow, values: dict[str, Any], arrays: dict[str, Any]) -> str:
+def changed_model(
+    model: str | None, row: VectorRow, values: dict[str, Any], arrays: dict[str, Any],
+    terms: Sequence[str] = (),
+) -> str:  # fmt: skip
     """The name of vectors that a change gives, "SPEC~METHOD#hash": no others have it.
 
     The hash is of the old one, the method, its parameters and all that it learned.
@@ -78,6 +84,8 @@ def changed_model(model: str | None, row: VectorRow, values: dict[str, Any], arr
     digest.update(orjson.dumps(values, option=orjson.OPT_SORT_KEYS))
     for name in sorted(arrays):
         digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+    if terms:
+        digest.update(orjson.dumps(list(terms)))
     return f"{spec}~{row.name}#{digest.hexdigest()}"
 
 
@@ -91,6 +99,8 @@ def write_change(path: str, change: Change) -> None:
         **({"held": change.held} if change.held else {}),
     }  # fmt: skip
     arrays = {f"{LEARNED}{name}": values for name, values in change.arrays.items()}
+    if change.terms:
+        arrays[TERMS] = archive.as_bytes(list(change.terms))
     archive.write(path, {archive.ABOUT: archive.as_bytes(about), **arrays})
 
 
@@ -119,8 +129,11 @@ def _read(about: dict[str, Any], arrays: archive.Arrays) -> Change:
     ):
         raise Damaged("it names no models or no dimensions")
     held = {str(name): float(value) for name, value in about.get("held", {}).items()}
-    change = Change(row, values, model, to, dim, out, tuple(groups), learned, str(about["source"]), held)
-    if row.needs != "pairs" and to != changed_model(model, row, values, learned):
+    terms = _terms(arrays, out) if row.needs == "words" else ()
+    change = Change(
+        row, values, model, to, dim, out, tuple(groups), learned, str(about["source"]), held, terms
+    )
+    if row.needs != "pairs" and to != changed_model(model, row, values, learned, terms):
         raise Damaged("what it learned is not what its model's name says")
     if not any(v.ndim == 2 and len(v) and v.shape[1] == dim for v in learned.values()):
         raise Damaged("what it learned has not the dimensions that it should have")
@@ -129,6 +142,14 @@ def _read(about: dict[str, Any], arrays: archive.Arrays) -> Change:
     if wrong or known.shape != (2, out) or (groups and learned["means"].shape != (len(groups), dim)):
         raise Damaged("what it learned has not the dimensions that it should have")
     return change
+
+
+def _terms(arrays: archive.Arrays, count: int) -> tuple[str, ...]:
+    """The words of a lexicon."""
+    terms = archive.value_of(arrays, TERMS, list)
+    if not all(type(term) is str for term in terms) or not len(set(terms)) == len(terms) == count:
+        raise Damaged("it does not name its words")
+    return tuple(terms)
 
 
 class Changed:
@@ -231,7 +252,7 @@ class Changed:
         for record, own, _ in ready:
             new = found[start : start + len(own)].astype(np.float32)
             start += len(own)
-            if not new.any(axis=1).all():
+            if not new.any(axis=None if self.change.terms else 1).all():
                 where = str(record.place or shown(record["id"]))
                 reject(BadItem(where, "nothing is left of a vector: it has no direction then", "leave it out",
                                stage="normalize", record=record))  # fmt: skip
@@ -240,6 +261,12 @@ class Changed:
             self._put(record, new)
 
     def _put(self, record: Record, rows: NDArray[np.float32]) -> None:
+        if self.change.terms:
+            for name in ("vector", "vectors", "unit"):
+                record.pop(name, None)
+            record["sparse"] = bag(rows, self.change.terms, int(self.change.values["top"]))
+            self._name_model(record)
+            return
         if "vector" in record:
             record["vector"], rows = rows[0], rows[1:]
         if "vectors" in record:

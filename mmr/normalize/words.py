@@ -30,7 +30,8 @@ def named(bank: str) -> list[str] | None:
     chosen = rest.split(",") if colon else languages()
     for one in chosen:
         if one not in languages():
-            raise UsageError(f"--bank words has no {shown(one)!r}.", f"There are: {', '.join(languages())}.")
+            what = f"no words in {shown(one)!r} ship with mmr."
+            raise UsageError(what, f"There are: {', '.join(languages())}.")
     return list(dict.fromkeys(chosen))
 
 
