@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mmr.arrays.unit import SLACK, unit
 from mmr.errors import BadItem, Reject, shown
 from mmr.index.search import Wanted, search
 from mmr.stream.pipe import batches, is_new
@@ -18,7 +15,6 @@ if TYPE_CHECKING:
 
 BATCH = 1024
 INT8 = "-int8"  # ends the fingerprint of what an int8 text tower gave
-NOT_YET = ("sparse", "vectors")
 OF_ITEMS = ("id", "image", "base", "text", "vector", "model", "size", "mtime")
 Embed = Callable[[Iterable[Record]], Iterator[Record]]
 
@@ -57,15 +53,16 @@ def answer(
 
 def items_as_queries(index: Index) -> Iterator[Record]:
     """Yield every live item as a query: its id, picture, words, vector, and its file's size and time."""
+    names = (*OF_ITEMS, index.content.field)
     for item in index.items():
-        yield Record({name: item[name] for name in OF_ITEMS if name in item}, item.place)
+        yield Record({name: item[name] for name in names if name in item}, item.place)
 
 
 def _embedded(index: Index, queries: Sequence[Record], embed: Embed, model: str | None) -> Iterator[Record]:
     """The queries with vectors, in order; runs of those without one are embedded together."""
     waiting: list[Record] = []
     for query in queries:
-        if "vector" in query or "recipe" in query:
+        if index.content.answers(query):
             yield from _flushed(waiting, embed)
             check(index, query, model)
             yield query
@@ -101,52 +98,9 @@ def is_of_own_tower(index: Index) -> bool:
 
 
 def _fits(index: Index, query: Record, reject: Reject) -> bool:
-    """Whether the query can be searched; its vector becomes unit length unless it says otherwise."""
-    where = str(query.place or shown(query["id"]))
-    vector = query.get("vector")
-    if "recipe" in query:
-        return _fits_recipe(index, query, reject)
-    if vector is None:
-        found = next((name for name in NOT_YET if name in query), None)
-        what = (
-            f"has {found!r}, which this index does not answer" if found else "has no vector, words or picture"
-        )
-        fix = 'give it a "vector", "text" or "image"'
-    elif len(vector) != index.meta.dim:
-        what = f"{len(vector)} dimensions, but {index.path.name} has {index.meta.dim}"
-        fix = "embed it with the index's model"
-    elif not query.get("unit", True):
+    """Whether the query can be searched; what it is searched with is then of unit length."""
+    problem = index.content.unfit(index, query)
+    if problem is None:
         return True
-    else:
-        length = float(np.linalg.norm(vector.astype(np.float64)))
-        if length > 0:
-            if abs(length - 1) > SLACK:
-                query["vector"] = unit(vector[None])[0]
-            return True
-        what, fix = "a vector of zeros has no direction", "embed it again"
-    reject(BadItem(where, what, fix, stage="search", record=query))
+    reject(BadItem(str(query.place or shown(query["id"])), *problem, stage="search", record=query))
     return False
-
-
-def _fits_recipe(index: Index, query: Record, reject: Reject) -> bool:
-    """Whether a query with a recipe has what that needs; its named vectors become unit length."""
-    from mmr.index.recipes import asked
-
-    try:
-        vectors = dict(zip((one := asked(query)).recipe.names, one.vectors, strict=True))
-        if one.vectors.shape[1] != index.meta.dim:
-            dim = one.vectors.shape[1]
-            raise ValueError(f"named vectors of {dim} dimensions, but {index.path.name} has {index.meta.dim}")
-        zero = next((name for name, vector in vectors.items() if not vector.any()), None)
-        if zero is not None:
-            raise ValueError(f"{zero} is a vector of zeros, which has no direction")
-    except ValueError as error:
-        where = str(query.place or shown(query["id"]))
-        fix = "`mmr compose` writes recipes with their vectors"
-        reject(BadItem(where, str(error), fix, stage="search", record=query))
-        return False
-    if query.get("unit", True):
-        for name, vector in vectors.items():
-            if abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) > SLACK:
-                query["bindings"] = {**query["bindings"], name: unit(vector[None])[0]}
-    return True

@@ -26,6 +26,7 @@ TRAINED = -1  # what stands for the segment of the quantisers, which all segment
 KEPT = -2  # what stands for the segment of fitted files that the index keeps
 NAMED = ("seg-", "trained", "tower-", "correction")  # how files begin that a commit must name
 OURS = tuple(dot + stem for stem in NAMED for dot in ("", "."))
+DATA = (".npy", ".bags")  # how files end that nothing else can be made from; structures end otherwise
 TOWER = 0  # what stands for the segment of a file that belongs to none: the text tower
 BUSY_SECONDS = 30.0
 CHUNK = 900  # host parameters of one statement; old SQLite builds allow 999
@@ -79,6 +80,11 @@ class Opened(NamedTuple):
 def catalogue_path(index: Path) -> Path:
     """Where the catalogue of an index folder is."""
     return index / CATALOGUE
+
+
+def is_data(name: str) -> bool:
+    """Tell whether a file holds what came in, which no other file can give again."""
+    return name.endswith(DATA)
 
 
 def place(segment: int, row: int) -> int:

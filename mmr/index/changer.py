@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mmr.index.content import Content
     from mmr.index.corrected import Corrector, NumbersOf
     from mmr.index.segments import Written
 
@@ -51,6 +52,7 @@ class Changer:
     bases      its base folders, once open
     corrector  reads the correction that the index holds, where it holds one and rows come
     asked      what the user says of memory and recall, and who is told of plans
+    beside     what segments have beside their vectors, mapped, by number
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Changer:
         self._lock: Lock | None = None
         self._opened: catalogue.Opened | None = None
         self._maps: dict[int, NDArray[np.floating]] = {}
+        self.beside: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +89,14 @@ class Changer:
         """The catalogue; `open` comes first."""
         assert self._opened is not None
         return self._opened.connection
+
+    @property
+    def content(self) -> Content:
+        """What the items of the index are made from."""
+        from mmr.index.content import content_of
+
+        assert self.meta is not None
+        return content_of(self.meta.kind, self.meta.params)
 
     def open(self) -> bool:
         """Take the lock and open the catalogue, once; False for a dry run where there is no index."""
@@ -175,6 +186,7 @@ class Changer:
         """Let go of the maps of segments that are no more."""
         for number in numbers:
             self._maps.pop(number, None)
+            self.beside.pop(number, None)
 
     def stored(self, names: Sequence[str]) -> dict[str, Sequence[Any]]:
         """(place, id, image, ...) of the items that the index has, by id."""

@@ -12,8 +12,9 @@ import orjson
 
 from mmr.errors import BadDataError, Reject, UsageError, raise_item, shown
 from mmr.index import calibrated, catalogue, merge, plan
-from mmr.index.catalogue import KEPT, ROW_BITS, TOWER, Meta, place, translated
+from mmr.index.catalogue import KEPT, ROW_BITS, TOWER, Meta, is_data, place, translated
 from mmr.index.changer import Changer
+from mmr.index.content import content_of
 from mmr.index.corrected import Corrector, damaged_numbers, is_numbers
 from mmr.index.memory import bytes_a_vector
 from mmr.index.plan import Asked
@@ -67,7 +68,7 @@ def _database(connection: sqlite3.Connection) -> Iterator[str]:
 def _files(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:
     rows = connection.execute("SELECT name, size, sha256, segment FROM files ORDER BY segment, name")
     for name, size, sha256, segment in rows.fetchall():
-        cure = FROM_PICTURES if name.endswith(".npy") else "--rebuild makes it anew"
+        cure = FROM_PICTURES if is_data(name) else "--rebuild makes it anew"
         if segment == TOWER:
             cure = "--export-tower makes it anew"
         elif segment == KEPT or is_numbers(name):
@@ -88,7 +89,7 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
     files = {row[0] for row in connection.execute("SELECT name FROM files")}
     corrected = connection.execute("SELECT 1 FROM meta WHERE key = 'correction'").fetchone() is not None
     statement = "SELECT number, rows, dead_rows, dead, ids FROM segments ORDER BY number"
-    numbers = []
+    numbers, content = [], content_of(meta.kind, meta.params)
     for number, rows, dead_rows, dead, ids in connection.execute(statement).fetchall():
         numbers.append(number)
         name = f"seg-{number}.npy"
@@ -100,6 +101,7 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
                     map_vectors(file, rows, meta.dim, meta.dtype)
             except (BadDataError, ValueError, OSError) as error:
                 yield f"{name}: {error}"
+        yield from content.damage(folder, number, rows, meta)
         live = live_rows(dead, rows)
         if rows - int(live.sum()) != dead_rows:
             yield f"segment {number}: {dead_rows:,} dead rows are counted, {rows - int(live.sum()):,} marked"
@@ -212,7 +214,8 @@ def describe(index: Index) -> dict[str, Any]:
     meta = index.meta
     return {
         "path": str(index.path), "model": meta.model, "dim": meta.dim, "kind": meta.kind,
-        "params": meta.params, "items": meta.count, "segments": len(segments), "dead_rows": rows - meta.count,
+        "params": meta.params, "items": meta.count, **index.content.facts(index),
+        "segments": len(segments), "dead_rows": rows - meta.count,
         "structures": sum(segment.structure is not None for segment in segments),
         "bytes_a_vector": bytes_a_vector(index),
         **({"recall": found} if (found := index.recall()) else {}),

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmr.errors import MmrError, Reject
-from mmr.index.batch import Fields, Ready, Terms, bad, ready
+from mmr.index.batch import Terms, ready
+from mmr.index.content import Content, Fields, Ready, bad, content_of
 from mmr.index.table import parse
 
 if TYPE_CHECKING:
@@ -93,11 +94,13 @@ class Intake(ABC):
         if not isinstance(name, str) or not name:
             self._reject(bad(record, "it has no id", 'give it an "id", a string'))
             return
-        vector = record.get("vector")
-        if vector is None and record.get("keep") is not True:
-            self._reject(bad(record, "it has no vector", "embed it first: mmr embed"))
+        content = self._known_terms().content
+        brings = content.has(record)
+        if not brings and record.get("keep") is not True:
+            what = content.missing(record) or ("it has nothing to store", "")
+            self._reject(bad(record, *what))
             return
-        if vector is not None:
+        if brings:
             self._check_model(record)
             if not self._known_terms().takes(record, self._reject):
                 return
@@ -108,7 +111,7 @@ class Intake(ABC):
             self._since = time.monotonic()
             self._bytes = 0
         self._pending[name] = record
-        self._bytes += 0 if vector is None else len(vector) * 4
+        self._bytes += content.weight(record) if brings else 0
         full = len(self._pending) + len(self._earlier) >= BATCH_ITEMS or self._bytes >= BATCH_BYTES
         if full or time.monotonic() - self._since >= BATCH_SECONDS:
             self.flush()
@@ -124,16 +127,24 @@ class Intake(ABC):
         if self._terms is None:
             self._seen = self.meta if self.meta is not None else self.look()
             model, dim = (self._seen.model, self._seen.dim) if self._seen is not None else (None, None)
-            self._terms = Terms(self.path, model, dim, self._declared)
+            self._terms = Terms(self.path, model, dim, self._declared, self.content_of(self._seen))
         return self._terms
+
+    def content_of(self, meta: Meta | None) -> Content:
+        """What items are made from; of an index that is not made yet without `meta`."""
+        if meta is not None:
+            return content_of(meta.kind, meta.params)
+        row, params = self.kind or parse("flat")
+        return content_of(row.name, params)
 
     def _joined(self, earlier: Fields, record: Fields) -> Fields:
         """What two records of one id in a batch come to: the later one, or the earlier one seen again."""
-        if record.get("vector") is not None:
-            if "vector" in earlier:
+        content = self._known_terms().content
+        if content.has(record):
+            if content.has(earlier):
                 self._earlier.append(earlier)
             return record
-        if earlier.get("vector") is None:
+        if not content.has(earlier):
             return record
         from mmr.stream.records import Record
 
@@ -146,8 +157,9 @@ class Intake(ABC):
         self._pending = {}
         if not pending:
             return
-        seen = [record for record in pending if record.get("vector") is None]
-        batch = self._earlier + [record for record in pending if record.get("vector") is not None]
+        has = self._known_terms().content.has
+        seen = [record for record in pending if not has(record)]
+        batch = self._earlier + [record for record in pending if has(record)]
         self._earlier = []
         if batch:
             self._put(batch)
@@ -180,8 +192,7 @@ class Intake(ABC):
         if len(last) == len(found.records):
             return found
         self.counts.again += len(found.records) - len(last)
-        rows = sorted(last.values())
-        return Ready([found.records[row] for row in rows], found.vectors[rows])
+        return found.only(sorted(last.values()))
 
     def _ready(self, batch: Sequence[Fields]) -> Ready:
         terms, meta = self._known_terms(), self.meta if self.meta is not None else self._seen
@@ -191,4 +202,6 @@ class Intake(ABC):
     def _other_terms(self, meta: Meta) -> bool:
         """Whether another writer made or changed the index between our first look and our lock."""
         seen = self._seen
-        return seen is None or (seen.model, seen.dim, seen.dtype) != (meta.model, meta.dim, meta.dtype)
+        return seen is None or (seen.model, seen.dim, seen.kind, seen.dtype) != (
+            meta.model, meta.dim, meta.kind, meta.dtype
+        )  # fmt: skip

@@ -44,8 +44,10 @@ def is_number(value: Any) -> bool:
     return type(value) is float
 
 
-def to_item(record: Mapping[str, Any], bases: Bases) -> Item:
+def to_item(record: Mapping[str, Any], bases: Bases, elsewhere: frozenset[str] = frozenset()) -> Item:
     """Make the row of a record; a base folder that is new becomes known.
+
+    elsewhere  names of fields that are stored in files of the segment
 
     What a column cannot hold (a size that is no number, a base without a picture) stays among `fields`.
     """
@@ -60,7 +62,8 @@ def to_item(record: Mapping[str, Any], bases: Bases) -> Item:
     if "image" in taken and isinstance(record.get("base"), str):
         taken["base"] = record["base"]
         base = bases.number(record["base"])
-    rest = {name: value for name, value in record.items() if name not in taken and name not in NOT_STORED}
+    out = NOT_STORED | elsewhere | taken.keys()
+    rest = {name: value for name, value in record.items() if name not in out}
     image = taken.get("image")
     return Item(
         record["id"], SAME_AS_ID if image == record["id"] else image, base, taken.get("digest"),

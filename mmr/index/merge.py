@@ -121,6 +121,7 @@ def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None)
             ),
             *(carried(changer, number, kept) if same
               else beside(changer, number, _blocks(changer, kept, target.dtype))),
+            *changer.content.merged(changer, number, kept, target),
         ]  # fmt: skip
     files = connection.execute("SELECT name, segment FROM files").fetchall()
     gone = [name for name, segment in files if segment in numbers]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mmr.errors import BadDataError, MissingInputError, shown
 from mmr.index import catalogue
 from mmr.index.bases import Bases
-from mmr.index.catalogue import ROW_BITS, TOWER, Meta, in_chunks, place
+from mmr.index.catalogue import ROW_BITS, TOWER, Meta, in_chunks, is_data, place
 from mmr.index.items import COLUMNS, SAME_AS_ID, Item, to_dump, to_record
 from mmr.index.lookup import Lookup
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mmr.index.content import Content
     from mmr.index.corrected import Correction
     from mmr.index.segments import Segment
     from mmr.stream.records import Record
@@ -91,6 +92,13 @@ class Index(Lookup):
             file.close()
         self._files = {}
 
+    @property
+    def content(self) -> Content:
+        """What its items are made from."""
+        from mmr.index.content import content_of
+
+        return content_of(self.meta.kind, self.meta.params)
+
     def rest(self) -> None:
         """Let go of the state that is pinned, so that nothing at all is held while the caller waits."""
         if self._connection.in_transaction:
@@ -133,10 +141,10 @@ class Index(Lookup):
         return BadDataError(f"{name} is damaged: {what}", fix)
 
     def _open_files(self) -> None:
-        """Hold every file of vectors, so that a merge cannot take it away, and check the sizes of all."""
+        """Hold every file of data, so that a merge cannot take it away, and check the sizes of all."""
         self._close_files()
         for name, size in self._rows("SELECT name, size FROM files WHERE segment != ?", (TOWER,)):
-            if name.endswith(".npy"):
+            if is_data(name):
                 self._files[name] = open(self.path / name, "rb", buffering=0)  # noqa: SIM115 - held until close
                 found = os.fstat(self._files[name].fileno()).st_size
             else:
@@ -154,7 +162,7 @@ class Index(Lookup):
         from mmr.index.corrected import as_numbers, is_numbers
         from mmr.index.segments import Segment, live_rows, map_vectors
 
-        held = self.correction() is not None
+        content, held = self.content, self.correction() is not None
         names: dict[int, list[str]] = {}
         for number, name in self._rows("SELECT segment, name FROM files"):
             names.setdefault(number, []).append(name)
@@ -162,7 +170,7 @@ class Index(Lookup):
         for number, rows, dead in self._rows("SELECT number, rows, dead FROM segments ORDER BY number"):
             name = f"seg-{number}.npy"
             vectors = map_vectors(self._files[name], rows, self.meta.dim, self.meta.dtype)
-            other = [self.path / one for one in names.get(number, []) if not one.endswith(".npy")]
+            other = [self.path / one for one in names.get(number, []) if not is_data(one)]
             structure = other[0] if other else None
             numbers = None
             if held:
@@ -171,7 +179,8 @@ class Index(Lookup):
                     raise self._damaged(f"segment {number} lacks the numbers of the correction")
                 numbers = as_numbers(self._files[mine[0]], rows)
             live = live_rows(dead, rows)
-            found.append(Segment(number, name, rows, vectors, live, self.path, structure, numbers))
+            segment = Segment(number, name, rows, vectors, live, self.path, structure, numbers)
+            found.append(content.mapped(self, segment, self._files))
         return found
 
     def ids(self, segment: int, rows: Sequence[int] | Rows) -> list[str]:
@@ -231,15 +240,13 @@ class Index(Lookup):
             last = rows[-1][0]
 
     def _dumped(self, rows: list[Any]) -> list[Record]:
-        import numpy as np
-
         from mmr.stream.records import Place, Record
 
-        vectors = {segment.number: segment.vectors for segment in self.segments()}
+        content, segments = self.content, {segment.number: segment for segment in self.segments()}
         records = []
         for key, *row in rows:
             record = to_dump(Item(*row), self.bases)
-            record["vector"] = np.asarray(vectors[key >> ROW_BITS][key & ((1 << ROW_BITS) - 1)], np.float32)
+            record |= content.of_row(segments[key >> ROW_BITS], key & ((1 << ROW_BITS) - 1))
             if self.meta.model is not None:
                 record["model"] = self.meta.model
             records.append(Record(record, Place(f"{self.path.name} item {shown(record['id'])}", None)))

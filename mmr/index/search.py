@@ -70,6 +70,11 @@ def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answ
 
 def places(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Nearest]:
     """Where the hits of each query are, and their scores: what `search` looks up, (hits,) a query."""
+    return index.content.places(index, queries, wanted)
+
+
+def by_vectors(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Nearest]:
+    """The same of items that have one vector each."""
     segments, held = index.segments(), index.correction()
     joined = [i for i, query in enumerate(queries) if "recipe" in query]
     if joined:
@@ -94,7 +99,7 @@ def _with_recipes(
     from mmr.index import recipes
 
     others = sorted(set(range(len(queries))) - set(joined))
-    found = dict(zip(others, places(index, [queries[i] for i in others], wanted), strict=True))
+    found = dict(zip(others, by_vectors(index, [queries[i] for i in others], wanted), strict=True))
     cosines = [segment._replace(numbers=None) for segment in index.segments()]
     mine = recipes.places(index, cosines, [queries[i] for i in joined], wanted)
     found.update(zip(joined, mine, strict=True))
@@ -317,7 +322,7 @@ def _hits(
         for one in found
         for p, r in zip(one.part.tolist(), one.row.tolist(), strict=True)
     ]
-    unique = list(dict.fromkeys(places))
+    unique, content = list(dict.fromkeys(places)), index.content
     items = dict(zip(unique, index.records(unique, wanted.fields), strict=True))
     looked_up: Iterator[tuple[int, int]] = iter(places)
     answers: list[Answer] = []
@@ -329,7 +334,7 @@ def _hits(
                 continue
             hit = {"id": item["id"], "score": score, **{k: v for k, v in item.items() if k != "id"}}
             if wanted.with_vectors:
-                hit["vector"] = np.asarray(segments[part].vectors[row], np.float32)
+                hit |= content.of_row(segments[part], row)
             answer.append(hit)
         answers.append(answer)
     return answers

@@ -43,6 +43,7 @@ class Segment(NamedTuple):
     folder     where its files are
     structure  the file of its kind ("seg-7.hnsw"), or None
     numbers    (n, 2) float64, scale and shift of every row where the index holds a correction, or None
+    beside     what the content of the index keeps beside the vectors, mapped, or None
     """
 
     number: int
@@ -53,6 +54,7 @@ class Segment(NamedTuple):
     folder: Path
     structure: Path | None
     numbers: NDArray[np.float64] | None = None
+    beside: Any = None
 
 
 class _Sums:
@@ -147,8 +149,8 @@ def map_vectors(file: BufferedReader | FileIO, rows: int, dim: int, dtype: str) 
             f"{shown(str(path))} does not hold {rows:,} vectors of {dim} {dtype} numbers",
             f"`mmr index {shown(str(path.parent))} --check` says what is damaged.",
         )
-    if rows == 0:
-        return np.empty((0, dim), np.float32 if dtype == "int8" else dtype)
+    if rows == 0 or width == 0:
+        return np.empty((rows, dim), np.float32 if dtype == "int8" else dtype)
     mapped: Any = np.memmap(file, dtype, "r", len(expected), (rows, width)).view(np.ndarray)
     vectors: Any = Small(mapped) if dtype == "int8" else mapped
     found: NDArray[np.floating] = vectors

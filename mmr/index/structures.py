@@ -10,7 +10,7 @@ import numpy as np
 
 from mmr.errors import BadDataError, shown
 from mmr.index import catalogue, memory, plan
-from mmr.index.catalogue import TRAINED, Meta, change
+from mmr.index.catalogue import TRAINED, Meta, change, is_data
 from mmr.index.segments import Written, live_rows, write_structure
 from mmr.index.table import Kind, adapter
 
@@ -107,7 +107,7 @@ def _large(changer: Changer, meta: Meta) -> list[Part]:
 
 
 def _is_structure(name: str) -> bool:
-    return name.startswith(("seg-", "trained")) and not name.endswith(".npy")
+    return name.startswith(("seg-", "trained")) and not is_data(name)
 
 
 def _built(changer: Changer) -> set[int]:
@@ -137,7 +137,7 @@ def _trained_on(changer: Changer) -> int | None:
 
 def _structure(changer: Changer, kind: Kind, meta: Meta, part: Part, trained: Path | None) -> Written:
     def write(file: Path) -> None:
-        kind.write(changer.vectors(part.number), meta.params, file, trained)
+        kind.write(changer.content.source(changer, part.number), meta.params, file, trained)
 
     assert kind.suffix is not None
     with memory.enough(changer.path, meta):

@@ -6,14 +6,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mmr.errors import BadDataError, BadItem, Reject, StreamError, UsageError, shown
 from mmr.index import catalogue
 from mmr.index.bases import absolute
-from mmr.index.batch import Fields
 from mmr.index.catalogue import translated
 from mmr.index.changer import Counts
+from mmr.index.content import Fields
 from mmr.index.intake import Tick
 from mmr.index.items import SAME_AS_ID
 from mmr.index.write import Upserter
@@ -26,6 +26,7 @@ NOT_DELETED = "Nothing was deleted; what came was stored."
 
 Read = Callable[[Reject], Iterable[Fields]]
 Going = Callable[[str], None]
+Key = TypeVar("Key")
 
 
 def sync(
@@ -54,12 +55,10 @@ def sync(
         watch.finish()
         if catalogue.exists(Path(path)) and changer.open() and changer.meta is not None:
             with translated(changer.path):
-                found = _held(changer, watch)
-            for name in found.names:
-                if going is not None:
-                    going(name)
-            _refuse(changer, found, max_delete)
-            changer.delete_places(found.places)
+                found = gone_of(_paths(changer), watch)
+            found.tell(going)
+            refuse(found, max_delete, str(changer.path), 0 if changer.dry_run else changer.counts.new)
+            changer.delete_places(found.keys)
         changer.settle()
     return changer.counts
 
@@ -139,25 +138,39 @@ def _is_absolute(root: Any) -> bool:
     return isinstance(root, str) and root.startswith("/")
 
 
-class Found:
-    """Items under the roots: how many each root has, how many of them go, and which."""
+class Found(Generic[Key]):
+    """Items under the roots: how many each root has, how many of them go, and which (their keys and ids)."""
 
     def __init__(self) -> None:
         self.held: Counter[str] = Counter()
         self.gone: Counter[str] = Counter()
-        self.places: list[int] = []
+        self.keys: list[Key] = []
         self.names: list[str] = []
         self.total = 0
 
+    def tell(self, going: Going | None) -> None:
+        """Tell the id of every item that goes."""
+        if going is not None:
+            for name in self.names:
+                going(name)
 
-def _held(changer: Upserter, watch: Watch) -> Found:
-    """Find the items under the roots, and those that the stream did not name."""
-    found = Found()
-    roots = [(root, under(root)) for root in dict.fromkeys(watch.roots)]
+
+def _paths(changer: Upserter) -> Iterator[tuple[int, str, str | None]]:
+    """The place, the id and the picture's absolute path of every item that has a picture."""
     statement = "SELECT place, id, image, base FROM items WHERE image IS NOT NULL ORDER BY place"
     rows: Iterable[Sequence[Any]] = changer.connection.execute(statement)
     for key, name, image, base in rows:
-        path = changer.bases.path(base, name if image == SAME_AS_ID else image)
+        yield key, name, changer.bases.path(base, name if image == SAME_AS_ID else image)
+
+
+def gone_of(items: Iterable[tuple[Key, str, str | None]], watch: Watch) -> Found[Key]:
+    """Find the items under the roots, and those that the stream did not name.
+
+    items  key, id and the picture's absolute path of each
+    """
+    found: Found[Key] = Found()
+    roots = [(root, under(root)) for root in dict.fromkeys(watch.roots)]
+    for key, name, path in items:
         if path is None:
             continue
         mine = [root for root, starts in roots if path == root or path.startswith(starts)]
@@ -167,7 +180,7 @@ def _held(changer: Upserter, watch: Watch) -> Found:
         found.held.update(mine)
         if path not in watch.paths and name not in watch.ids:
             found.gone.update(mine)
-            found.places.append(key)
+            found.keys.append(key)
             found.names.append(name)
     return found
 
@@ -182,19 +195,22 @@ def under(root: str) -> tuple[str, ...]:
     return (below, f"{root}#") if root.endswith(".tar") else (below,)
 
 
-def _refuse(changer: Upserter, found: Found, max_delete: float) -> None:
-    """Raise `BadDataError` where so much would go that something else is probably wrong."""
-    going = len(found.places)
+def refuse(found: Found[Any], max_delete: float, index: str, new: int) -> None:
+    """Raise `BadDataError` where so much would go that something else is probably wrong.
+
+    new  items that the stream has just brought
+    """
+    going = len(found.keys)
     if not going or max_delete >= 1:
         return
-    name = shown(str(changer.path))
+    name = shown(index)
     fix = f"{NOT_DELETED} --dry-run lists the items; if they are really gone, say --max-delete 1."
     for root, held in found.held.items():
         if found.gone[root] == held:
             raise BadDataError(
                 f"{name} has {held:,} items under {shown(root)}, and the stream named none of them", fix
             )
-    before = found.total - (0 if changer.dry_run else changer.counts.new)
+    before = found.total - new
     if going > max_delete * before:
         raise BadDataError(
             f"{going:,} of the {before:,} items that {name} had under the roots would go, "

@@ -45,7 +45,10 @@ class Param(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One kind: its name, one line, where its adapter lives, its parameters and its source."""
+    """One kind: its name, one line, where its adapter lives, its parameters and its source.
+
+    content  where what its items are made from lives; one vector each, where nothing is said
+    """
 
     name: str
     summary: str
@@ -53,6 +56,7 @@ class Row(NamedTuple):
     params: tuple[Param, ...]
     exact: bool
     source: str
+    content: str = "mmr.index.content:Content"
 
 
 class Kind(Protocol):
@@ -216,6 +220,19 @@ KINDS = (
         ),
         False,
         "Jégou, Douze and Schmid, 2011; André, Kermarrec and Le Scouarnec, 2015 (4 bits)",
+    ),
+    Row(
+        "maxsim",
+        "each of the query's vectors finds its best one of an item; items are of several vectors",
+        "mmr.index.maxsim:MaxSim",
+        (
+            DTYPE._replace(default="float16"),
+            _refine(50)._replace(walk=()),
+            Param("least", 20_000, "among fewer items all are compared", 2, 1_000_000_000),
+        ),
+        False,
+        "Khattab and Zaharia, 2020, ColBERT",
+        "mmr.index.bags:Bags",
     ),
 )  # fmt: skip
 

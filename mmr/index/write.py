@@ -12,9 +12,9 @@ import numpy as np
 
 from mmr.errors import Reject, UsageError, raise_item, shown
 from mmr.index import catalogue, intake, merge
-from mmr.index.batch import Fields, Ready
 from mmr.index.catalogue import ROW_BITS, Meta, change, place, translated
 from mmr.index.changer import Changer, Counts
+from mmr.index.content import Fields, Ready
 from mmr.index.corrected import beside
 from mmr.index.intake import Intake, Tick
 from mmr.index.items import COLUMNS, is_number, to_item
@@ -138,15 +138,17 @@ class Upserter(Changer, Intake):
             number, written = 0, list[Written]()
             if fresh:
                 number = self.next_number()
-                rows = found.vectors if len(fresh) == len(found.records) else found.vectors[fresh]
+                new = found if len(fresh) == len(found.records) else found.only(fresh)
                 assert self.meta is not None
-                dim, dtype = rows.shape[1], self.meta.dtype
-                written = [write_vectors(self.path, number, [rows], len(rows), dim, dtype),
-                           *beside(self, number, [rows])]  # fmt: skip
+                (rows, dim), dtype = new.vectors.shape, self.meta.dtype
+                written = [write_vectors(self.path, number, [new.vectors], rows, dim, dtype),
+                           *self.content.written(self, number, new),
+                           *beside(self, number, [new.vectors])]  # fmt: skip
             with change(self.connection):
                 kept = self._update_same(found, old, same)
                 if written:
-                    self._insert([found.records[i] for i in fresh], old, number, written)
+                    self._insert(new.records, old, number, written)
+                    self.content.noted(self, new)
             self.counts.kept += kept
             self.counts.changed += len(found.records) - len(fresh) - kept
         else:
@@ -167,11 +169,11 @@ class Upserter(Changer, Intake):
 
     def _update_same(self, found: Ready, old: Mapping[str, Sequence[Any]], same: Sequence[bool]) -> int:
         """Bring the fields of items whose vector stays up to date; returns how many had nothing to change."""
-        kept, updates = 0, []
+        kept, updates, taken = 0, [], self.content.taken
         for record, stays in zip(found.records, same, strict=True):
             if stays:
                 key, *known = old[record["id"]]
-                item = to_item(record, self.bases)
+                item = to_item(record, self.bases, taken)
                 if tuple(known) == tuple(item):
                     kept += 1
                 else:
@@ -187,14 +189,17 @@ class Upserter(Changer, Intake):
 
         names = [record["id"] for record in fresh]
         self.kill([old[name][0] for name in names if name in old])
-        items = [to_item(record, self.bases) for record in fresh]
+        items = [to_item(record, self.bases, self.content.taken) for record in fresh]
         rows = [(place(number, row), *item) for row, item in enumerate(items)]
         self.connection.executemany(INSERT, rows)
         self.add_segment(number, len(names), orjson.dumps(names), written)
 
     def _same_vectors(self, found: Ready, old: Mapping[str, Sequence[Any]]) -> list[bool]:
-        """Which records have the vector that is stored for them, bit by bit."""
+        """Which records bring what is stored for them, bit by bit."""
         same = [False] * len(found.records)
+        if not old:
+            return same
+        content = self.content
         by_segment: dict[int, list[tuple[int, int]]] = {}
         for i, record in enumerate(found.records):
             if record["id"] in old:
@@ -202,7 +207,7 @@ class Upserter(Changer, Intake):
                 by_segment.setdefault(key >> ROW_BITS, []).append((i, key & ((1 << ROW_BITS) - 1)))
         for number, pairs in by_segment.items():
             mine, rows = (np.array(column) for column in zip(*pairs, strict=True))
-            equal = (self.vectors(number)[rows] == found.vectors[mine]).all(axis=1)
+            equal = content.same(self, number, rows, found, mine)
             for i, stays in zip(mine.tolist(), equal.tolist(), strict=True):
                 same[i] = stays
         return same
