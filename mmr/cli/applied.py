@@ -24,7 +24,7 @@ NOT_OF_VECTORS = ("trec", "table", "ids")
 
 def refuse(kind: str, state: str, given: Mapping[str, bool]) -> None:
     """Refuse options that do nothing with that kind of file; all have --format, of vectors jsonl or npy."""
-    from mmr.normalize.archive import HOLDS
+    from mmr.stream.archive import HOLDS
 
     for name, is_given in given.items():
         formats = name.startswith("--format") and kind != "vectors"

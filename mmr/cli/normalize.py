@@ -88,7 +88,7 @@ def _apply(
     top: int | None, min_prob: float | None, side: str | None, force: bool, format_: str | None,
     vector_format: str, output: str,
 ) -> None:  # fmt: skip
-    from mmr.normalize.archive import kind_of
+    from mmr.stream.archive import kind_of
 
     kind = kind_of(state)
     applied.refuse(kind, state, {

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from mmr import __version__
 from mmr.arrays.unit import unit
 from mmr.errors import BadDataError, BadItem, Reject, raise_item, shown
-from mmr.normalize import archive
-from mmr.normalize.archive import Damaged
 from mmr.normalize.bank import plain_model
 from mmr.normalize.chances import Pairs, in_order
 from mmr.normalize.table import CALIBRATIONS, CalibrationRow, calibration_row, loaded
+from mmr.stream import archive
+from mmr.stream.archive import Damaged
 from mmr.stream.order import ranked
 from mmr.stream.read import read_records
 from mmr.stream.records import Record, add_step, check_model

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mmr import __version__
 from mmr.errors import shown
-from mmr.normalize import archive
-from mmr.normalize.archive import Damaged
 from mmr.normalize.bank import Bank, digest
 from mmr.normalize.method import Banks
 from mmr.normalize.table import Row, checked, method
+from mmr.stream import archive
+from mmr.stream.archive import Damaged
 
 FORMAT = 1
 IDS = "ids"

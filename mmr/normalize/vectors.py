@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from mmr import __version__
 from mmr.errors import BadDataError, BadItem, Reject, shown
-from mmr.normalize import archive
-from mmr.normalize.archive import Damaged
 from mmr.normalize.bank import modality, plain_model
 from mmr.normalize.lexicon import bag
 from mmr.normalize.table import VectorRow, checked_values, loaded, vector_row
+from mmr.stream import archive
+from mmr.stream.archive import Damaged
 from mmr.stream.pipe import batches
 from mmr.stream.records import Record, add_step, check_model
 

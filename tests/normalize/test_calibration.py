@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmr.errors import BadDataError, BadItem, MissingInputError, UsageError, raise_item
-from mmr.normalize.archive import kind_of
 from mmr.normalize.calibration import (
     Calibrated,
     fit_calibration,
@@ -23,6 +22,7 @@ from mmr.normalize.calibration import (
 )
 from mmr.normalize.chances import LEAST
 from mmr.normalize.table import CALIBRATIONS
+from mmr.stream.archive import kind_of
 from mmr.stream.order import ranked
 from mmr.stream.records import Record, dump
 from tests.normalize.made import unit

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmr.errors import BadDataError, UsageError
-from mmr.normalize import archive
 from mmr.normalize.maps import judged
 from mmr.normalize.table import loaded, vector_row
 from mmr.normalize.vector_fit import fit_pairs
 from mmr.normalize.vectors import read_change, write_change
+from mmr.stream import archive
 from tests.normalize.made import unit
 from tests.normalize.test_vectors import records
 
