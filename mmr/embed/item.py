@@ -110,7 +110,7 @@ def plan(record: Mapping[str, Any], wanted: Wanted, where: str) -> Plan:
         return Plan(tuple(values["image"]), tuple(values["text"]), "bind")
     image, text = record.get("image"), record.get("text")
     if image is not None and text is not None and wanted.compose is not None:
-        if wanted.parts is not None:
+        if wanted.parts is not None and not wanted.parts.whole:
             what = "has a picture and words, which do not become several vectors together"
             raise BadItem(where, what, "give it one of both", stage="embed", record=record)
         return Plan((image,), (text,), "composed")

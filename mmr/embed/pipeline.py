@@ -320,6 +320,8 @@ class Pipeline:
             record.update(size=loaded.size, mtime=loaded.mtime, digest=loaded.digest)
         if how == "bind":
             record["bindings"] = {**record.get("bindings", {}), **self._bound(record, encoded, image, text)}
+        elif how == "composed" and self._wanted.parts is not None:
+            record["vectors"] = made[image.start][None]
         elif how in ("both", "composed"):
             record["vector"] = made[image.start]
         elif self._wanted.parts is not None:

@@ -34,10 +34,18 @@ class Parts(NamedTuple):
         """Whether they are the encoder's own."""
         return not (self.grid or self.field)
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is the one vector of the whole."""
+        return self.grid == ((1, 1),)
+
     def __str__(self) -> str:
         if self.grid:
             return "grid " + ",".join(f"{columns}x{rows}" for columns, rows in self.grid)
         return f"box {self.field}" if self.field else "tokens"
+
+
+WHOLE = Parts(((1, 1),))
 
 
 def parse_grid(text: str) -> tuple[tuple[int, int], ...]:

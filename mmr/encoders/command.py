@@ -52,6 +52,8 @@ class Command:
     start_seconds   how long it may take to load its model and say hello
     """
 
+    late = True
+
     def __init__(
         self, spec: str, *, answer_seconds: float = ANSWER_SECONDS, start_seconds: float = START_SECONDS
     ) -> None:
@@ -144,7 +146,7 @@ class Composing:
         self.encode_texts, self.encode_images = encoder.encode_texts, encoder.encode_images
         self.try_texts, self.try_images = encoder.try_texts, encoder.try_images
         self.compose, self.close = encoder.try_pairs, encoder.close
-        self.no_tokens = encoder.no_tokens
+        self.late, self.no_tokens = encoder.late, encoder.no_tokens
         self.encode_tokens, self.encode_word_tokens = encoder.encode_tokens, encoder.encode_word_tokens
 
 

@@ -176,6 +176,8 @@ class OpenClip:
     runs  what the vectors were computed with: precision, device and versions; recorded, never compared
     """
 
+    late = False
+
     def __init__(
         self, spec: str, open_clip: Any, model: torch.nn.Module, tokenizer: Any, config: dict[str, Any],
         file: Path, precision: str, device: torch.device,

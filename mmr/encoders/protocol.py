@@ -104,7 +104,11 @@ class Tokens(Protocol):
     """A capability: several vectors an item, in the space of its one vector; never one for padding.
 
     A picture's are those of its patches, a text's those of its tokens.
+    late  whether the model was trained to compare these one by one; else a query is its one vector, unless
+          tokens are asked for
     """
+
+    late: bool
 
     def no_tokens(self, kind: str) -> str:
         """Say why there are none of a kind, "image" or "text"; "" where there are."""

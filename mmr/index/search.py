@@ -11,6 +11,7 @@ import numpy as np
 from mmr.arrays.refine import near
 from mmr.arrays.topk import Floats, Nearest, Part, Rows, corrected, exact_scores, nearest, ranked
 from mmr.index.coded import damaged
+from mmr.index.region import BOXES, region
 from mmr.index.table import adapter
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Wanted(NamedTuple):
     refine        candidates a hit that are compared exactly; None for what the index says
     knobs         parameters of the kind that a search alone uses, in the place of the index's
     raw           leave out the correction that the index holds
+    regions       whether hits say which of their several vectors was found
     """
 
     k: int = 10
@@ -48,6 +50,7 @@ class Wanted(NamedTuple):
     refine: int | None = None
     knobs: Params | None = None
     raw: bool = False
+    regions: bool = False
 
 
 Answer = list[dict[str, Any]]
@@ -65,11 +68,15 @@ def search(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Answ
     Dead rows, `where`, `exclude` and `among` never cost a hit: there are min(k, allowed items) of them
     unless `min_score` cuts.
     """
-    return _hits(index, index.segments(), places(index, queries, wanted), wanted)
+    return _hits(index, index.segments(), queries, places(index, queries, wanted), wanted)
 
 
 def places(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Nearest]:
     """Where the hits of each query are, and their scores: what `search` looks up, (hits,) a query."""
+    if index.is_mixed():
+        from mmr.index import bridge
+
+        return bridge.places(index, queries, wanted, _search)
     return index.content.places(index, queries, wanted)
 
 
@@ -314,8 +321,9 @@ def _without(answer: Nearest, query: int, segments: Sequence[Segment], excluded:
 
 
 def _hits(
-    index: Index, segments: Sequence[Segment], found: Sequence[Nearest], wanted: Wanted
-) -> list[Answer]:
+    index: Index, segments: Sequence[Segment], queries: Sequence[Record], found: Sequence[Nearest],
+    wanted: Wanted,
+) -> list[Answer]:  # fmt: skip
     """Look the items of all hits up at once and put them beside their scores."""
     places = [
         (segments[p].number, r)
@@ -323,16 +331,21 @@ def _hits(
         for p, r in zip(one.part.tolist(), one.row.tolist(), strict=True)
     ]
     unique, content = list(dict.fromkeys(places)), index.content
-    items = dict(zip(unique, index.records(unique, wanted.fields), strict=True))
+    fields = (*wanted.fields, BOXES) if wanted.regions else wanted.fields
+    items = dict(zip(unique, index.records(unique, fields), strict=True))
     looked_up: Iterator[tuple[int, int]] = iter(places)
     answers: list[Answer] = []
-    for one in found:
+    for query, one in zip(queries, found, strict=True):
         answer: Answer = []
         for part, row, score in zip(one.part, one.row, one.score, strict=True):
             item = items[next(looked_up)]
             if wanted.min_score is not None and score < wanted.min_score:
                 continue
             hit = {"id": item["id"], "score": score, **{k: v for k, v in item.items() if k != "id"}}
+            if wanted.regions:
+                if BOXES not in wanted.fields:
+                    hit.pop(BOXES, None)
+                hit["region"] = region(segments[part], row, query, item)
             if wanted.with_vectors:
                 hit |= content.of_row(segments[part], row)
             answer.append(hit)

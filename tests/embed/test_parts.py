@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from mmr.arrays.unit import unit
 from mmr.cli import status
 from mmr.embed.item import Wanted
-from mmr.embed.regions import Parts, cropped, parse_grid, regions
+from mmr.embed.regions import WHOLE, Parts, cropped, parse_grid, regions
 from mmr.encoders import Many
 from mmr.errors import BadItem, UsageError
 from tests.embed.made import Preparing, Toy, of_colour, of_text, record, run
@@ -22,6 +23,8 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 class Patched(Toy):
     """Gives a picture's corners and a text's letters; refuses black pictures and texts of digits."""
+
+    late = False
 
     def no_tokens(self, kind):
         return ""
@@ -173,8 +176,14 @@ def test_an_encoder_without_tokens_is_refused_with_the_way_out(flag):
 def test_a_query_of_a_picture_and_words_is_not_several_vectors(flag):
     bad: list[BadItem] = []
     wanted = Wanted(compose=lambda *_: 0 / 0, parts=Parts(), facts=False)
-    made = run([record(1, image=flag, text="x"), record(2, text="ab")], Patched(), wanted, reject=bad.append)
+    some = [record(1, image=flag, text="x"), record(2, text="ab")]
+    made = run(some, Patched(), wanted, reject=bad.append)
     assert [one["id"] for one in made] == ["r2"] and "do not become several vectors" in bad[0].what
+    wanted = Wanted(compose=lambda one, two, _: unit(one + two), parts=WHOLE, facts=False)
+    made = run(some, Patched(), wanted)
+    expected = unit((of_colour(RED) + of_text("x"))[None])
+    np.testing.assert_array_equal(made[0]["vectors"], expected)
+    assert "vector" not in made[0] and made[1]["vectors"].shape == (1, 8)
 
 
 @pytest.mark.parametrize("text", ["", "3", "3x", "0x1", "3x3,", "x", "-1x2", "1x1;2x2", "99x99"])

@@ -35,6 +35,7 @@ class Builtin:
     """
 
     spec = "builtin"
+    late = False
 
     def __init__(self, threads: int | None = None) -> None:
         self._weights = Weights(shipped(WEIGHTS))
