@@ -152,6 +152,11 @@ class Bags(Content):
         """The vectors of one item."""
         return {"vectors": segment.beside[row]}
 
+    def bytes_of(self, segment: Segment) -> int:
+        """Bytes of the vectors, of where each item's begin, and of the items' means."""
+        bags: Ragged = segment.beside
+        return int(segment.vectors.nbytes) + int(bags.rows.nbytes) + int(bags.offsets.nbytes)
+
     def damage(self, folder: Path, number: int, rows: int, meta: Meta) -> Iterator[str]:
         """Yield what is wrong with rows and offsets of a segment."""
         names = _names(number)

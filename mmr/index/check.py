@@ -21,7 +21,7 @@ from mmr.index.plan import Asked
 from mmr.index.reader import Index
 from mmr.index.recall import keep_queries, measure
 from mmr.index.segments import file_sha256, live_rows, map_vectors
-from mmr.index.table import parse
+from mmr.index.table import Params, parse
 from mmr.stream.records import Record
 
 FROM_PICTURES = "embed its pictures again, or restore it from a copy"
@@ -153,12 +153,25 @@ def rebuild(
         meta, stale = changer.meta, tuple[str, ...]()
         if kind is not None:
             row, params = parse(kind)
+            _same_content(changer, row.name, params)
             stays = {} if "dtype=" in kind else {"dtype": meta.dtype}
             meta, stale = plan.converted(changer, row, {**params, **stays})
         keep_queries(changer, queries, reject=reject, model=model)
         merge.rebuild(changer, meta, stale)
         measure(changer, changer.asked.recall)
         return changer.meta
+
+
+def _same_content(changer: Changer, kind: str, params: Params) -> None:
+    """Raise `UsageError` for a kind whose items are made from something else than those of the index."""
+    assert changer.meta is not None
+    has, wants = changer.content.field, content_of(kind, params).field
+    if has != wants:
+        name = shown(str(changer.path))
+        raise UsageError(
+            f"{kind} takes items with {wants!r}, and those of {name} have {has!r} ({changer.meta.kind}).",
+            f"Make an index of its own of what has {wants!r}: `mmr index OTHER --kind {kind}`.",
+        )
 
 
 def compact(path: str | os.PathLike[str], *, wait: float = 0.0) -> tuple[int, int]:
@@ -217,7 +230,7 @@ def describe(index: Index) -> dict[str, Any]:
         "params": meta.params, "items": meta.count, **index.content.facts(index),
         "segments": len(segments), "dead_rows": rows - meta.count,
         "structures": sum(segment.structure is not None for segment in segments),
-        "bytes_a_vector": bytes_a_vector(index),
+        "bytes_a_vector" if index.content.single else "bytes_an_item": bytes_a_vector(index),
         **({"recall": found} if (found := index.recall()) else {}),
         **plan.facts(index.noted("tuned"), index.noted("auto")),
         **({"correction": held.facts} if (held := index.correction()) else {}),

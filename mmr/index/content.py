@@ -77,7 +77,7 @@ class Content:
 
     field   of records, that an item cannot do without
     taken   fields that live in the files of segments, and are not stored once more with the others
-    single  whether items are searched by one vector, which corrections and tuning work on
+    single  whether items are searched by one vector, which corrections and kept queries are of
 
     Every segment has `seg-N.npy`, one vector an item, also where a content keeps more beside it, so that
     dead rows, merges and everything that takes one vector an item work alike.
@@ -172,6 +172,10 @@ class Content:
     def of_row(self, segment: Segment, row: int) -> dict[str, Any]:
         """The fields of one item that make it again: what a dump writes."""
         return {"vector": np.asarray(segment.vectors[row], np.float32)}
+
+    def bytes_of(self, segment: Segment) -> int:
+        """Bytes of what came in, as a segment stores it."""
+        return int(segment.vectors.nbytes)
 
     def damage(self, folder: Path, number: int, rows: int, meta: Meta) -> Iterator[str]:
         """Yield what is wrong with what a segment has beside its vectors."""

@@ -90,6 +90,12 @@ def correct(
 
     with writer(path, wait, corrector) as changer, translated(changer.path):
         assert changer.meta is not None
+        if not changer.content.single:
+            raise UsageError(
+                f"{shown(str(changer.path))} is of the kind {changer.meta.kind}, whose scores no "
+                "correction of single vectors fits.",
+                "Correct hits with `mmr normalize`, or an index of one vector an item.",
+            )
         check_fits(changer.path.name, changer.meta, correction, "the correction")
         kept = write_structure(changer.path, KEY, "npz", write)
         try:

@@ -127,8 +127,8 @@ def enough(index: Path, meta: Meta) -> Iterator[None]:
 
 
 def bytes_a_vector(index: Index) -> dict[str, float]:
-    """Bytes a live vector: of the vectors as they are stored, and of the structures beside them."""
+    """Bytes a live item: of what came in, as it is stored, and of the structures beside it."""
     segments, count = index.segments(), max(index.meta.count, 1)
     structures = sum(one.structure.stat().st_size for one in segments if one.structure is not None)
-    vectors = sum(one.vectors.nbytes for one in segments)
+    vectors = sum(index.content.bytes_of(one) for one in segments)
     return {"vectors": round(vectors / count, 1), "structure": round(structures / count, 1)}

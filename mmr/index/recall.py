@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmr.arrays.unit import unit
-from mmr.errors import BadItem, Reject, shown
+from mmr.errors import BadItem, Reject, UsageError, shown
 from mmr.index import settings
 from mmr.index.catalogue import TRAINED, change, write_meta
 from mmr.index.reader import Index
 from mmr.index.segments import write_structure
 from mmr.index.settings import K
 from mmr.index.structures import held_out, parts, queries_file, remove
+from mmr.index.table import parse
 from mmr.stream.records import Record, check_model
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ def keep_queries(
     model  what vectors without a model are of; returns how many were kept
     Queries without a vector of the index's length go to `reject`. Raises `BadDataError` for another model.
     """
+    if not changer.content.single:
+        if next(iter(records), None) is not None:
+            assert changer.meta is not None
+            raise UsageError(
+                f"{changer.meta.kind} keeps no queries.",
+                "Leave --tune-with out; its own items stand for them.",
+            )
+        return 0
     vectors = list(islice(_vectors(changer, records, reject, model), QUERIES))
     if not vectors:
         return 0
@@ -93,6 +102,8 @@ def measure(changer: Changer, wanted: float | None = None) -> None:
     connection = changer.connection
     have = connection.execute("SELECT 1 FROM meta WHERE key = 'recall'").fetchone() and wanted is None
     structures = connection.execute("SELECT 1 FROM files WHERE segment > 0 AND name NOT LIKE '%.npy'")
+    if parse(changer.meta.kind)[0].exact:
+        return
     if have or structures.fetchone() is None or sum(part.live for part in parts(changer)) <= K:
         return
     before = settings.tuned(connection)
@@ -126,12 +137,12 @@ def _kept(changer: Changer) -> list[Record]:
 
 def _rows(index: Index, places: list[tuple[int, int]]) -> list[Record]:
     """Rows (segment number, row) as queries that leave themselves out."""
-    vectors = {segment.number: segment.vectors for segment in index.segments()}
+    segments, content = {segment.number: segment for segment in index.segments()}, index.content
     records = []
     for number, row in places:
         name = index.ids(number, [row])[0]
-        vector = np.asarray(vectors[number][row], np.float32)
-        records.append(Record({"id": f"row of {name}", "vector": vector, "exclude": [name]}))
+        asked = content.of_row(segments[number], row)
+        records.append(Record({"id": f"row of {name}", **asked, "exclude": [name]}))
     return records
 
 

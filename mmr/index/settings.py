@@ -81,7 +81,7 @@ def _timed(index: Index, queries: Sequence[Record], wanted: Any) -> tuple[list[N
     start = time.process_time()
     found = [one.score for one in places(index, queries, wanted)]
     spent = time.process_time() - start
-    plain = [Record({"id": query["id"], "vector": query["vector"]}) for query in queries]
+    plain = [Record({name: query[name] for name in query if name != "exclude"}) for query in queries]
     spent = math.inf if any("exclude" in query for query in queries) else spent
     for _ in range(AGAIN):
         if QUICK < spent < math.inf:

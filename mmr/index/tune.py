@@ -14,6 +14,7 @@ from mmr.index.memory import bytes_a_vector
 from mmr.index.reader import Index
 from mmr.index.recall import keep_queries, measure
 from mmr.index.settings import K, Setting
+from mmr.index.table import adapter
 from mmr.stream.records import Record
 
 
@@ -55,6 +56,8 @@ def tune(
             if all(segment.structure is None for segment in index.segments()):
                 name, least = shown(str(path)), changer.meta.params.get("least")
                 why = f"segments of fewer than {least:,} rows are" if least else f"{changer.meta.kind} is"
+                if adapter(changer.meta.kind).suffix is None and not changer.content.single:
+                    raise UsageError(f"{name} has nothing to tune: {changer.meta.kind} builds nothing.")
                 raise UsageError(
                     f"{name} has nothing to tune: {why} searched exactly.",
                     f"`mmr index {name} --convert auto` chooses a kind, which is another one where it helps.",
