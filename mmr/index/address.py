@@ -85,6 +85,8 @@ def _without_secrets(text: str) -> tuple[str, tuple[str, ...]]:
         before, mark, query = rest, "", ""
         at = before.rfind("@")
     user, colon, password = before[: max(at, 0)].partition(":")
+    if not colon and scheme.lower().startswith("milvus"):  # a token
+        user, colon, password = "", ":", user
     pairs = [pair for pair in query.split("&") if pair]
     hidden = [pair for pair in pairs if unquote(pair.partition("=")[0]).lower() in SECRETS]
     found = [password if colon else "", *(pair.partition("=")[2] for pair in hidden)]
