@@ -227,7 +227,7 @@ KINDS = (
         "mmr.index.maxsim:MaxSim",
         (
             DTYPE._replace(default="float16"),
-            _refine(50)._replace(walk=()),
+            _refine(50),
             Param("least", 20_000, "among fewer items all are compared", 2, 1_000_000_000),
         ),
         False,
