@@ -85,7 +85,8 @@ class Cur(Method):
         if tools.scorer is None:
             raise UsageError("cur needs a program or a server to ask", "Name it with --cmd or --url.")
         if params["prompt"] is not None and self.way != "yes-no":
-            raise UsageError(f"--prompt means nothing to --method {self.way}")
+            fix = "Leave it out, or use --method yes-no."
+            raise UsageError(f"--prompt means nothing to --method {self.way}", fix)
         if params["anchors"] is None and tools.vectors_of is None:
             raise UsageError(
                 "cur guesses from the scores of anchor queries or from vectors",

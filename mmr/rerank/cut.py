@@ -219,9 +219,13 @@ class Cut(Method):
         known = {*SHARED, *OWN[self.way], *MORE.get(self.way, ())}
         wrong = next((name for name in given if name not in known), None)
         if wrong is not None:
-            raise UsageError(f"--{wrong.replace('_', '-')} means nothing to --method {self.way}")
+            ways = [way for way in OWN if wrong in OWN[way] or wrong in MORE.get(way, ())]
+            fix = f"Leave it out, or use --method {' or '.join(ways)}."
+            raise UsageError(f"--{wrong.replace('_', '-')} means nothing to --method {self.way}", fix)
         if params["min"] > params["max"]:
-            raise UsageError(f"--min {params['min']} is more than --max {params['max']}")
+            raise UsageError(
+                f"--min {params['min']} is more than --max {params['max']}", "Give the smaller to --min."
+            )
         if self.way == "threshold" and not {"min_score", "ratio"} & set(given):
             raise UsageError("--method threshold needs a bound", "Say --min-score S, --ratio R, or both.")
         self._check_probability(given)
@@ -232,7 +236,9 @@ class Cut(Method):
         if calibrated_by and not {"slope", "offset"} <= set(given):
             raise UsageError("--slope and --offset belong together", "Both come from a fit to judged pairs.")
         if calibrated_by and {"mass", "temperature"} & set(given):
-            raise UsageError("--mass and --temperature are of uncalibrated scores, not --slope")
+            raise UsageError(
+                "--mass and --temperature are of uncalibrated scores, not --slope", "Leave them out."
+            )
 
     def rerank_all(self, given: Sequence[Given]) -> Sequence[Answer | Exception]:
         """A `BadItem` for a ratio of a score that is not above 0."""

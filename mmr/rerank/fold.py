@@ -60,13 +60,15 @@ class Group(Method):
         self.way = params["by"]
         given = {name for name in ("top", "temperature") if params[name] is not None}
         if "top" in given and self.way != "top-mean":
-            raise UsageError(f"--top means nothing to --by {self.way}")
+            raise UsageError(f"--top means nothing to --by {self.way}", "Leave it out, or use --by top-mean.")
         if "temperature" in given and self.way not in OF_SOFT:
-            raise UsageError(f"--temperature means nothing to --by {self.way}")
+            fix = f"Leave it out, or use --by {' or '.join(OF_SOFT)}."
+            raise UsageError(f"--temperature means nothing to --by {self.way}", fix)
         self.whole = params["over"] == "all"
         if self.whole and self.way in ("max", "sum", "top-mean"):
             raise UsageError(
-                f"--over all means nothing to --by {self.way}", "It is for means of all children."
+                f"--over all means nothing to --by {self.way}",
+                "It is for means of all children; leave it out.",
             )
         if self.whole and tools.children_of is None:
             raise UsageError("--over all needs to know how many children a parent has", "Name --index.")

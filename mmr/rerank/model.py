@@ -61,9 +61,11 @@ class Model(Method):
         given = {name for names in OWN.values() for name in names if params[name] is not None}
         wrong = next((name for name in sorted(given) if name not in OWN[self.way]), None)
         if wrong is not None:
-            raise UsageError(f"--{wrong} means nothing to --method {self.way}")
+            way = next(way for way, names in OWN.items() if wrong in names)
+            fix = f"Leave it out, or use --method {way}."
+            raise UsageError(f"--{wrong} means nothing to --method {self.way}", fix)
         if params["weight"] is not None and params["final"] == "replace":
-            raise UsageError("--weight is of --final convex")
+            raise UsageError("--weight is of --final convex", "Leave it out, or use --final convex.")
         if tools.scorer is None:
             raise UsageError("model needs a program or a server to ask", "Name it with --cmd or --url.")
         prompt = load_prompt(params["prompt"] or "yes-no") if self.way == "yes-no" else None

@@ -79,8 +79,11 @@ def test_trap_a_ratio_of_a_score_below_zero_is_a_bad_item():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"z": 2}, "--z means nothing to --method gmm"),
-        ({"method": "threshold", "temperature": 2, "ratio": 0.5}, "--temperature means nothing"),
+        ({"z": 2}, "--z means nothing to --method gmm\n  Leave it out, or use --method gap."),
+        (
+            {"method": "threshold", "temperature": 2, "ratio": 0.5},
+            "threshold\n  Leave it out, or use --method probability.",
+        ),
         ({"method": "threshold"}, "needs a bound"),
         ({"min": 11}, "--min 11 is more than --max 10"),
         ({"method": "probability", "slope": 2}, "belong together"),

@@ -171,8 +171,8 @@ def test_a_child_of_two_parents_comes_once():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"top": 2}, "--top means nothing to --by max"),
-        ({"by": "mean", "temperature": 1}, "--temperature means nothing to --by mean"),
+        ({"top": 2}, "--top means nothing to --by max\n  Leave it out, or use --by top-mean."),
+        ({"by": "mean", "temperature": 1}, "--by mean\n  Leave it out, or use --by softmax or log-mean-exp."),
         ({"over": "all"}, "--over all means nothing to --by max"),
         ({"by": "mean", "over": "all"}, "Name --index"),
     ],

@@ -275,8 +275,11 @@ def test_words_of_queries_and_hits_from_elsewhere():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"prompt": "yes-no"}, "--prompt means nothing to --method score"),
-        ({"prior": 1, "method": "yes-no"}, "--prior means nothing to --method yes-no"),
+        (
+            {"prompt": "yes-no"},
+            "--prompt means nothing to --method score\n  Leave it out, or use --method yes-no.",
+        ),
+        ({"prior": 1, "method": "yes-no"}, "--method yes-no\n  Leave it out, or use --method likelihood."),
         ({"weight": 0.3}, "--weight is of --final convex"),
         ({"prompt": "maybe", "method": "yes-no"}, "no such prompt 'maybe'"),
         ({"budget": 0}, "it must be a whole number, 1 or more"),
