@@ -1,193 +1,205 @@
-"""Bags of weighted terms: inverted lists, a byte a weight, exact scores of what is kept."""
+"""Inverted lists: term by term the items that have it, a byte a weight.
+
+A byte is a multiple of the term's scale, its largest weight over 255, so that it is off by half of that at
+most; how far those of a term are off is kept. So lists propose every item that may be among the best, and
+what the items hold says which are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Places = NDArray[np.int64]
-Wide = NDArray[np.float64]
+from mmr.arrays.terms import Bags, Places, Wide
 
 PEAK = 255
 GROUP = 64  # scores of which one is the best
 DENSE = 16  # postings are counted over all items where there is one for as many items
 STEP = 2.0**-22  # more than a float32 is rounded by
+SUMMED = 1e-9  # more than sums of float64 are rounded by
 LEAST = 2.0**-149  # and where it is near 0
 BITS = 16  # of a scale, so that scale * byte * a query's weight (float32) is exact in float64
+BUILT = 1 << 22  # postings that are sorted in one go
+
+
+class Adds(Protocol):
+    """What the postings of a query's terms add, as lists hold them."""
+
+    def of_lists(self, codes: NDArray[Any], rows: Places, scales: Wide, counts: Places) -> Wide:
+        """(p,) of postings: codes and items (p,), the scale (t,) and the postings (t,) of each term."""
+
+    def slack(self, scales: Wide, errors: Wide) -> float:
+        """How far two scores may be off together, of scales and errors (t,) of the terms."""
+
+    @property
+    def rises(self) -> bool:
+        """Whether every posting adds more than 0."""
 
 
 @dataclass(frozen=True)
 class Inverted:
-    """The items that have each term, and how much; `inverted` and `of_bags` make one.
+    """The items that have each of t terms, and how much. The arrays may be mapped from an unsound file.
 
-    terms    (t,) the terms; `number` gives the place of each
     begins   (t + 1,) where each term's postings begin
     rows     (p,) uint32, the items of each term, ascending
-    weights  (p,) uint8, or float32 where they are not quantised
-    scales   (t,) float64, what a weight is multiplied by; 1 where they are not quantised
+    codes    (p,) uint8, 1 or more; counts are themselves, uint8 or wider
+    scales   (t,) float64, what a code is multiplied by
+    errors   (t,) float64, how far a weight of the term may be from its code times its scale
     items    number of items
     """
 
-    terms: Sequence[str]
     begins: Places
     rows: NDArray[np.uint32]
-    weights: NDArray[Any]
+    codes: NDArray[Any]
     scales: Wide
+    errors: Wide
     items: int
-    number: Mapping[str, int] = field(repr=False)
+
+    def postings(self, places: Places) -> tuple[Places, NDArray[Any], Places]:
+        """Items and codes (p,) of the terms `places`, one term after the other, and how many each has.
+
+        Raises `ValueError` for what is out of range.
+        """
+        begins, ends = self.begins[places].tolist(), self.begins[places + 1].tolist()
+        parts = list(map(slice, begins, ends))
+        if not all(0 <= start <= stop <= len(self.rows) for start, stop in zip(begins, ends, strict=True)):
+            raise ValueError("a list lies outside of the postings")
+        rows = np.concatenate([np.empty(0, np.int64), *(self.rows[part] for part in parts)], dtype=np.int64)
+        codes = np.concatenate([self.codes[:0], *(self.codes[part] for part in parts)])
+        if len(rows) and rows.max() >= self.items:
+            raise ValueError("an item is out of range")
+        return rows, codes, self.begins[places + 1] - self.begins[places]
 
 
-class Found(NamedTuple):
-    """Items of at least the k-th best score, ascending, and their scores as float32."""
+def proposed(
+    lists: Inverted, places: Places, adds: Adds, k: int, dead: NDArray[np.bool_] | None = None
+) -> tuple[Places, Wide]:
+    """The items that may be among the k best of a query, ties with the k-th too, ascending; their scores.
 
-    row: Places
-    score: NDArray[np.float32]
+    places  (t,) the numbers of the query's terms, ascending
+    dead    (items,) which must not be found; None is none
 
-
-def inverted(
-    terms: Sequence[str], row: NDArray[Any], term: NDArray[Any], weight: NDArray[Any], items: int,
-    quantised: bool = True,
-) -> Inverted:  # fmt: skip
-    """Invert postings: item row[i] has terms[term[i]] with weight[i], three arrays (p,).
-
-    quantised  a weight becomes a byte: the nearest multiple, at least one, of the term's largest weight over
-               255. False keeps float32
-
-    Raises `ValueError` for a term named twice, a weight that is not finite and above 0, an item or a term out
-    of range, and an item that has a term twice.
+    Items that share no term are not found. Scores are sums over the terms in order, of what `adds` says.
+    Raises `ValueError` for lists that are not sound.
     """
-    number = {name: place for place, name in enumerate(terms)}
-    if len(number) < len(terms):
-        raise ValueError("a term is named twice")
-    if not (np.isfinite(weight) & (weight > 0)).all():
-        raise ValueError("weights are finite and above 0")
-    for name, values, end in (("an item", row, items), ("a term", term, len(terms))):
-        if len(values) and not (values.min() >= 0 and values.max() < end):
-            raise ValueError(f"{name} is out of range")
-    order = np.argsort(term.astype(np.int64) * max(1, items) + row, kind="stable")
-    row, term, weight = row[order], term[order], np.asarray(weight, np.float32)[order]
-    if ((np.diff(row) == 0) & (np.diff(term) == 0)).any():
-        raise ValueError("an item has a term twice")
-    begins = np.searchsorted(term, np.arange(len(terms) + 1)).astype(np.int64)
-    scales = np.ones(len(terms))
-    if quantised and len(weight):
-        filled = np.flatnonzero(np.diff(begins))
-        scales[filled] = _rounded(np.maximum.reduceat(weight, begins[filled]).astype(np.float64) / PEAK)
-        codes = np.rint(weight / np.repeat(scales, np.diff(begins)))
-        weight = np.clip(codes, 1, PEAK).astype(np.uint8)
-    return Inverted(terms, begins, row.astype(np.uint32), weight, scales, items, number)
+    rows, codes, counts = lists.postings(places)
+    scales, errors = lists.scales[places], lists.errors[places]
+    if not (np.isfinite(scales).all() and np.isfinite(errors).all()):
+        raise ValueError("a scale is no number")
+    weights, slack = adds.of_lists(codes, rows, scales, counts), adds.slack(scales, errors)
+    if DENSE * len(rows) < lists.items or not adds.rises:
+        total, last = np.zeros(lists.items), np.zeros(lists.items, np.int64)
+        np.add.at(total, rows, weights)
+        last[rows] = count = np.arange(len(rows))
+        row = rows[last[rows] == count]
+        if dead is not None:
+            row = row[~dead[row]]
+        near = _near(total[row], k, slack, -np.inf)
+        row = np.sort(row[near])
+        return row, total[row]
+    score = np.bincount(rows, weights, lists.items).astype(np.float64, copy=False)
+    if dead is not None:
+        score[dead] = 0
+    row = _near(score, k, slack, float(np.nextafter(0, 1)))
+    return row, score[row]
 
 
-def of_bags(bags: Iterable[Mapping[str, float]], quantised: bool = True) -> Inverted:
-    """Invert bags, one an item in order: term -> weight; weights of 0 are left out.
-
-    Terms are sorted. Raises `ValueError` for a weight below 0 or not finite.
-    """
-    names: dict[str, int] = {}
-    row: list[Places] = []
-    term: list[int] = []
-    weight: list[float] = []
-    items = 0
-    for items, bag in enumerate(bags, 1):
-        held = [(names.setdefault(name, len(names)), value) for name, value in bag.items() if value != 0]
-        row.append(np.full(len(held), items - 1, np.int64))
-        term.extend(place for place, _ in held)
-        weight.extend(value for _, value in held)
-    terms = sorted(names)
-    renamed = np.empty(len(terms), np.int64)
-    renamed[[names[name] for name in terms]] = np.arange(len(terms))
-    rows = np.concatenate(row) if row else np.empty(0, np.int64)
-    return inverted(terms, rows, renamed[np.array(term, np.int64)], np.array(weight, np.float64), items,
-                    quantised)  # fmt: skip
-
-
-def search(
-    lists: Inverted, queries: Sequence[Mapping[str, float]], k: int, allowed: NDArray[np.bool_] | None = None
-) -> list[Found]:
-    """For every query, the items that share a term with it and are among the k best, ties with the k-th too.
-
-    The score is the sum over the query's terms, in the order of the terms of `lists`, of its weight (float32)
-    times the item's, in float64, rounded to float32 at the end. Terms that no item has count nothing, and so
-    do weights of 0; weights below 0 take off.
-
-    allowed  (items,) which items may be found; None is all
-    """
-    total, last = np.zeros(lists.items), np.empty(lists.items, np.int64)
-    found = []
-    for query in queries:
-        rows, weights, rises = _postings(lists, query)
-        if DENSE * len(rows) < lists.items or not rises:
-            np.add.at(total, rows, weights)
-            last[rows] = count = np.arange(len(rows))
-            row = rows[last[rows] == count]
-            score = total[row]
-            total[rows] = 0
-            if allowed is not None:
-                row, score = row[allowed[row]], score[allowed[row]]
-            row, best = _best(row, score, k)
-        else:
-            score = np.bincount(rows, weights, lists.items).astype(np.float64, copy=False)
-            if allowed is not None:
-                score[~allowed] = 0
-            row, best = _best(None, score, k, least=float(np.nextafter(0, 1)))
-        order = np.argsort(row)
-        found.append(Found(row[order], best[order]))
-    return found
-
-
-def _postings(lists: Inverted, query: Mapping[str, float]) -> tuple[Places, Wide, bool]:
-    """The items of a query's terms, what each adds, and whether all of them add more than 0."""
-    known = sorted((lists.number[name], np.float32(value)) for name, value in query.items()
-                   if value != 0 and name in lists.number)  # fmt: skip
-    parts = [(slice(lists.begins[place], lists.begins[place + 1]), float(value) * float(lists.scales[place]))
-             for place, value in known]  # fmt: skip
-    if not parts:
-        return np.empty(0, np.int64), np.empty(0), False
-    rows = np.concatenate([lists.rows[part] for part, _ in parts], dtype=np.int64)
-    weights = np.empty(len(rows))
-    start = 0
-    for part, scale in parts:
-        stop = start + part.stop - part.start
-        np.multiply(lists.weights[part], scale, out=weights[start:stop], dtype=np.float64)
-        start = int(stop)
-    return rows, weights, all(scale > 0 for _, scale in parts)
-
-
-def _best(
-    row: Places | None, total: Wide, k: int, least: float = -np.inf
-) -> tuple[Places, NDArray[np.float32]]:
-    """Those of totals (m,) from `least` on that are among the k best as float32; `row` names them."""
+def _near(total: Wide, k: int, slack: float, least: float) -> Places:
+    """Which of totals (m,), from `least` on, are not more than `slack` below the k-th best; ascending."""
     groups = len(total) // GROUP
-    if groups >= k > 0:  # the k-th best of groups' best is not above the k-th best
-        tops = total[: GROUP * groups].reshape(GROUP, groups).max(axis=0)
-        bound = np.partition(tops, len(tops) - k)[len(tops) - k]
-        least = max(least, bound - abs(bound) * STEP - LEAST)
-    near = np.flatnonzero(total >= least)
-    score = total[near].astype(np.float32)
-    if len(near) > k:
-        best = (
-            score >= np.partition(score, len(score) - k)[len(score) - k] if k else np.zeros(len(score), bool)
-        )
-        near, score = near[best], score[best]
-    return near if row is None else row[near], score
+    if not groups >= k > 0:
+        return np.flatnonzero(total >= least)
+    tops = total[: GROUP * groups].reshape(GROUP, groups).max(axis=0)
+    bound = np.partition(tops, len(tops) - k)[len(tops) - k]  # not above the k-th best
+    least = max(least, _below(float(bound), slack))
+    good = np.flatnonzero(tops >= least)
+    some = np.concatenate([(np.arange(GROUP)[:, None] * groups + good).ravel(),
+                           np.arange(GROUP * groups, len(total))])  # fmt: skip
+    some = some[total[some] >= least]
+    if len(some) > k:
+        kth = np.partition(total[some], len(some) - k)[len(some) - k]
+        some = some[total[some] >= max(least, _below(float(kth), slack))]
+    return np.sort(some)
 
 
-def shared(lists: Inverted, query: Mapping[str, float], item: int) -> dict[str, float]:
-    """What each term that a query and an item share adds to the score, the most first."""
-    found = {}
-    for name, value in query.items():
-        place = lists.number.get(name)
-        if place is None:
-            continue
-        part = slice(int(lists.begins[place]), int(lists.begins[place + 1]))
-        at = part.start + int(np.searchsorted(lists.rows[part], item))
-        if at < part.stop and lists.rows[at] == item:
-            found[name] = float(np.float32(value)) * float(lists.scales[place]) * float(lists.weights[at])
-    return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+def _below(score: float, slack: float) -> float:
+    return score - slack - abs(score) * STEP - LEAST
+
+
+class Block(NamedTuple):
+    """The lists of some terms: from the first on, their items and codes, scales and errors."""
+
+    first: int
+    rows: NDArray[np.uint32]
+    codes: NDArray[Any]
+    scales: Wide
+    errors: Wide
+
+
+def inverted_blocks(held: Bags, begins: Places, counted: np.dtype[Any] | None) -> Iterator[Block]:
+    """Invert bags, some terms at a time, so that millions of postings are in memory and not all.
+
+    begins   (t + 1,) where each term's postings begin, as `begins_of` gives them
+    counted  the type of counts, which are kept as they are; None makes weights bytes
+    """
+    rows, first, terms = np.arange(len(held)), 0, len(held.vocabulary)
+    while first < terms:
+        last = max(first + 1, int(np.searchsorted(begins, begins[first] + BUILT, side="right")) - 1)
+        found: list[list[NDArray[Any]]] = [[], [], []]
+        for part, item, term, weight in held.blocks(rows):
+            mine = slice(None) if last - first == terms else (term >= first) & (term < last)
+            item = (item[mine] + part.start).astype(np.uint32)
+            for column, values in zip(
+                found, (item, term[mine] - np.uint32(first), weight[mine]), strict=True
+            ):
+                column.append(values)
+        item, term, weight = (np.concatenate([np.empty(0, np.uint32), *column]) for column in found)
+        order = _by_term(term.astype(np.uint32))
+        sizes = np.diff(begins[first : last + 1])
+        codes, scales, errors = _coded(np.asarray(weight[order], np.float64), sizes, counted)
+        yield Block(first, item[order].astype(np.uint32), codes, scales, errors)
+        first = last
+
+
+def begins_of(held: Bags) -> Places:
+    """Where each term's postings begin when they stand term by term, (t + 1,)."""
+    counts = np.zeros(len(held.vocabulary), np.int64)
+    for _, _, terms, _ in held.blocks(np.arange(len(held))):
+        counts += np.bincount(terms, minlength=len(counts))
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+
+def counts_of(held: Bags) -> np.dtype[Any]:
+    """The least type that the largest count fits: uint8, uint16 or uint32."""
+    return np.min_scalar_type(int(np.clip(held.weights.max(initial=0), 0, 2**32 - 1)))
+
+
+def _by_term(term: NDArray[np.uint32]) -> Places:
+    """What sorts terms, in two passes of 16 bits, which are sorted by counting."""
+    order = np.argsort(term.astype(np.uint16), kind="stable")
+    if len(term) and term.max() >> 16:
+        order = order[np.argsort((term >> 16).astype(np.uint16)[order], kind="stable")]
+    return order
+
+
+def _coded(weight: Wide, sizes: Places, counted: np.dtype[Any] | None) -> tuple[NDArray[Any], Wide, Wide]:
+    """Codes of weights, one term after the other, and the scale and the largest error of each term."""
+    scales, errors = np.ones(len(sizes)), np.zeros(len(sizes))
+    if counted is not None:
+        return weight.astype(counted), scales, errors
+    filled = np.flatnonzero(sizes)
+    starts = (np.cumsum(sizes) - sizes)[filled]
+    if len(filled):
+        scales[filled] = _rounded(np.maximum.reduceat(weight, starts) / PEAK)
+    each = np.repeat(scales, sizes)
+    codes = np.clip(np.rint(weight / each), 1, PEAK)
+    if len(filled):
+        errors[filled] = np.maximum.reduceat(np.abs(weight - codes * each), starts)
+    return codes.astype(np.uint8), scales, errors
 
 
 def _rounded(values: Wide) -> Wide:
@@ -195,3 +207,27 @@ def _rounded(values: Wide) -> Wide:
     part, power = np.frexp(values)
     found: Wide = np.ldexp(np.ceil(np.ldexp(part, BITS)), power - BITS)
     return found
+
+
+class Plain(NamedTuple):
+    """A query's weights (t,) of its terms: a posting adds its weight times the item's."""
+
+    weights: Wide
+
+    def __call__(self, values: Wide, which: Places, rows: Places) -> Wide:
+        """What postings add."""
+        return values * self.weights[which]
+
+    def of_lists(self, codes: NDArray[Any], rows: Places, scales: Wide, counts: Places) -> Wide:
+        """What postings add, as lists hold them."""
+        found: Wide = codes * np.repeat(scales * self.weights, counts)
+        return found
+
+    def slack(self, scales: Wide, errors: Wide) -> float:
+        """Twice the errors of the terms, and what sums are rounded by."""
+        return float((np.abs(self.weights) * (2 * errors + SUMMED * PEAK * scales)).sum())
+
+    @property
+    def rises(self) -> bool:
+        """Whether every posting adds more than 0."""
+        return bool((self.weights > 0).all())
