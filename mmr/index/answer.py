@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mmr.errors import BadItem, Reject, shown
+from mmr.index import mapped
 from mmr.index.search import Wanted, search
 from mmr.stream.pipe import batches, is_new
 from mmr.stream.records import Record, add_step, apply_the_same, check_model
@@ -39,7 +40,9 @@ def answer(
             index.refresh()
         held = index.correction()
         fresh = [query for query in chunk if is_new(query, seen, reject, "search")]
-        ready = [query for query in _embedded(index, fresh, embed, model) if _fits(index, query, reject)]
+        ready = [
+            query for query in _embedded(index, fresh, embed, model) if _fits(index, query, reject, model)
+        ]
         for query, hits in zip(ready, search(index, ready, wanted), strict=True):
             recipe = f" recipe {query['recipe']['score']}" if "recipe" in query else ""
             add_step(query, f"query {shown(index.path.name)} k={wanted.k}{recipe}")
@@ -82,6 +85,8 @@ def check(index: Index, query: Record, model: str | None) -> None:
     stated = query.get("model") or model
     if stated and index.meta.model and stated.endswith(INT8) and is_of_own_tower(index):
         stated = stated.removesuffix(INT8)
+    if mapped.takes(index, stated):
+        return
     check_model(
         index.meta.model, stated or ("no stated model" if index.meta.model else None),
         expected_by=index.path.name, found_by=str(query.place or shown(query["id"])),
@@ -97,9 +102,14 @@ def is_of_own_tower(index: Index) -> bool:
     return tower_kind(index) == "int8"
 
 
-def _fits(index: Index, query: Record, reject: Reject) -> bool:
+def _fits(index: Index, query: Record, reject: Reject, model: str | None) -> bool:
     """Whether the query can be searched; what it is searched with is then of unit length."""
-    problem = index.content.unfit(index, query)
+    if index.meta.query_map is None:
+        problem = index.content.unfit(index, query)
+    else:
+        from mmr.index import bridge
+
+        problem = bridge.unfit(index, query, model)
     if problem is None:
         return True
     reject(BadItem(str(query.place or shown(query["id"])), *problem, stage="search", record=query))

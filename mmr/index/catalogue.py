@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from mmr.errors import BadDataError, BusyError, MissingInputError, OutputError, shown
+from mmr.index import mapped
 from mmr.index.table import KINDS, complete, known
 
 CATALOGUE = "catalogue.sqlite"
@@ -24,7 +25,7 @@ APPLICATION = 0x6D6D7231  # "mmr1", so that `file` and other programs can tell
 ROW_BITS = 32
 TRAINED = -1  # what stands for the segment of the quantisers, which all segments share
 KEPT = -2  # what stands for the segment of fitted files that the index keeps
-NAMED = ("seg-", "trained", "tower-", "correction")  # how files begin that a commit must name
+NAMED = ("seg-", "trained", "tower-", "correction", mapped.STEM)  # how files begin that a commit must name
 OURS = tuple(dot + stem for stem in NAMED for dot in ("", "."))
 DATA = (".npy", ".bags")  # how files end that nothing else can be made from; structures end otherwise
 TOWER = 0  # what stands for the segment of a file that belongs to none: the text tower
@@ -50,13 +51,14 @@ CREATE INDEX items_digest ON items (digest) WHERE digest IS NOT NULL;
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What an index is: its model ("SPEC#hash" or None), d, kind, parameters, and live items."""
+    """What an index is: its model ("SPEC#hash" or None), d, kind, parameters, live items, map of queries."""
 
     model: str | None
     dim: int
     kind: str
     params: dict[str, int | str]
     count: int
+    query_map: mapped.QueryMap | None = None
 
     @property
     def dtype(self) -> str:
@@ -228,7 +230,8 @@ def read_meta(connection: sqlite3.Connection, index: Path) -> Meta:
         )
     try:
         params = complete(kind, json.loads(values["params"]))
-        return Meta(values["model"], int(values["dim"]), kind, params, count)
+        query_map = mapped.read(values)
+        return Meta(values["model"], int(values["dim"]), kind, params, count, query_map)
     except (KeyError, TypeError, ValueError) as error:
         raise BadDataError(
             f"{shown(str(index))} does not say what it is: {error}", "Build it again from the pictures."

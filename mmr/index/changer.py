@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mmr.errors import UsageError, shown
-from mmr.index import catalogue, merge, plan, settings
+from mmr.index import catalogue, mapped, merge, plan, settings
 from mmr.index.bases import Bases
 from mmr.index.catalogue import ROW_BITS, Meta, change, in_chunks, translated
 from mmr.index.items import COLUMNS
@@ -158,12 +158,17 @@ class Changer:
         """The number that no segment had yet."""
         return int(self.connection.execute("SELECT value FROM meta WHERE key = 'next'").fetchone()[0])
 
-    def add_segment(self, number: int, rows: int, ids: bytes, files: Sequence[Written]) -> None:
-        """Name a segment and its files in the catalogue, inside the transaction under way."""
+    def add_segment(
+        self, number: int, rows: int, ids: bytes, files: Sequence[Written], model: str | None = None
+    ) -> None:
+        """Name a segment and its files in the catalogue, inside the transaction under way.
+
+        model  of its vectors, where it is not the index's
+        """
         assert self.meta is not None
         self.connection.execute(
             "INSERT INTO segments (number, rows, dead_rows, model, dead, ids) VALUES (?, ?, 0, ?, NULL, ?)",
-            (number, rows, self.meta.model, ids),
+            (number, rows, model or self.meta.model, ids),
         )
         self.add_files(number, files)
         self.connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'next'", (number + 1,))
@@ -177,10 +182,18 @@ class Changer:
         """The mapped vectors of a segment."""
         if number not in self._maps:
             assert self.meta is not None
-            found = self.connection.execute("SELECT rows FROM segments WHERE number = ?", (number,))
+            found = self.connection.execute("SELECT rows, model FROM segments WHERE number = ?", (number,))
+            rows, model = found.fetchone()
             with open(self.path / f"seg-{number}.npy", "rb") as file:
-                self._maps[number] = map_vectors(file, found.fetchone()[0], self.meta.dim, self.meta.dtype)
+                dim = mapped.dim(self.meta, model)
+                self._maps[number] = map_vectors(file, rows, dim, self.meta.dtype)
         return self._maps[number]
+
+    def model_of(self, number: int) -> str | None:
+        """The model of a segment's vectors."""
+        assert self.meta is not None
+        found = self.connection.execute("SELECT model FROM segments WHERE number = ?", (number,))
+        return mapped.model_of(self.meta, found.fetchone()[0])
 
     def forget(self, numbers: Sequence[int]) -> None:
         """Let go of the maps of segments that are no more."""

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from mmr.errors import BadDataError, Reject, UsageError, raise_item, shown
-from mmr.index import calibrated, catalogue, merge, plan
+from mmr.index import calibrated, catalogue, mapped, merge, plan
 from mmr.index.catalogue import KEPT, ROW_BITS, TOWER, Meta, is_data, place, translated
 from mmr.index.changer import Changer
 from mmr.index.content import content_of
@@ -72,7 +72,7 @@ def _files(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:
         if segment == TOWER:
             cure = "--export-tower makes it anew"
         elif segment == KEPT or is_numbers(name):
-            cure = "--correct makes it anew"
+            cure = f"{'--query-map' if name.startswith(mapped.STEM) else '--correct'} makes it anew"
         try:
             with open(folder / name, "rb") as file:
                 found = os.fstat(file.fileno()).st_size
@@ -88,9 +88,9 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
     """Whether rows, ids, dead rows and items of every segment fit together."""
     files = {row[0] for row in connection.execute("SELECT name FROM files")}
     corrected = connection.execute("SELECT 1 FROM meta WHERE key = 'correction'").fetchone() is not None
-    statement = "SELECT number, rows, dead_rows, dead, ids FROM segments ORDER BY number"
+    statement = "SELECT number, rows, dead_rows, dead, ids, model FROM segments ORDER BY number"
     numbers, content = [], content_of(meta.kind, meta.params)
-    for number, rows, dead_rows, dead, ids in connection.execute(statement).fetchall():
+    for number, rows, dead_rows, dead, ids, model in connection.execute(statement).fetchall():
         numbers.append(number)
         name = f"seg-{number}.npy"
         if name not in files:
@@ -98,7 +98,7 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Itera
         elif (folder / name).is_file():
             try:
                 with open(folder / name, "rb") as file:
-                    map_vectors(file, rows, meta.dim, meta.dtype)
+                    map_vectors(file, rows, mapped.dim(meta, model), meta.dtype)
             except (BadDataError, ValueError, OSError) as error:
                 yield f"{name}: {error}"
         yield from content.damage(folder, number, rows, meta)
@@ -234,6 +234,7 @@ def describe(index: Index) -> dict[str, Any]:
         **({"recall": found} if (found := index.recall()) else {}),
         **plan.facts(index.noted("tuned"), index.noted("auto")),
         **({"correction": held.facts} if (held := index.correction()) else {}),
+        **mapped.info(index),
         **({"calibration": known.step} if (known := calibrated.held(index)) else {}),
         "text_tower": tower_kind(index), "bases": sorted(index.bases.folders.values()),
         "bytes": disk_bytes(index.path), "format": catalogue.FORMAT,

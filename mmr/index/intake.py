@@ -94,6 +94,7 @@ class Intake(ABC):
         if not isinstance(name, str) or not name:
             self._reject(bad(record, "it has no id", 'give it an "id", a string'))
             return
+        self.turn(record)
         content = self._known_terms().content
         brings = content.has(record)
         if not brings and record.get("keep") is not True:
@@ -126,9 +127,17 @@ class Intake(ABC):
     def _known_terms(self) -> Terms:
         if self._terms is None:
             self._seen = self.meta if self.meta is not None else self.look()
-            model, dim = (self._seen.model, self._seen.dim) if self._seen is not None else (None, None)
+            model, dim = self.terms_of(self._seen) if self._seen is not None else (None, None)
             self._terms = Terms(self.path, model, dim, self._declared, self.content_of(self._seen))
         return self._terms
+
+    def turn(self, record: Fields) -> None:
+        """Get ready for a record of another model, in an index that takes two; others take one."""
+        return
+
+    def terms_of(self, meta: Meta) -> tuple[str | None, int]:
+        """The model and the length of the vectors that are taken now."""
+        return meta.model, meta.dim
 
     def content_of(self, meta: Meta | None) -> Content:
         """What items are made from; of an index that is not made yet without `meta`."""
@@ -202,6 +211,6 @@ class Intake(ABC):
     def _other_terms(self, meta: Meta) -> bool:
         """Whether another writer made or changed the index between our first look and our lock."""
         seen = self._seen
-        return seen is None or (seen.model, seen.dim, seen.kind, seen.dtype) != (
-            meta.model, meta.dim, meta.kind, meta.dtype
+        return seen is None or (*self.terms_of(seen), seen.kind, seen.dtype) != (
+            *self.terms_of(meta), meta.kind, meta.dtype
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
-from mmr.index import catalogue, plan
+from mmr.index import catalogue, mapped, plan, upgrade
 from mmr.index.catalogue import ROW_BITS, Meta, change, place
 from mmr.index.corrected import beside, carried
 from mmr.index.segments import as_stored, blocks, live_rows, write_vectors
@@ -50,19 +50,25 @@ def settle_own(changer: Changer, own: set[int]) -> set[int]:
     """Merge the segments that a long run has written so far, when they are many; return what they are now."""
     if len(own) <= MANY:
         return own
-    chosen = costly([part for part in parts(changer) if part.number in own], MANY)
-    return own - set(chosen) | {together(changer, chosen)} if chosen else own
+    for group in upgrade.groups(changer):
+        chosen = costly([part for part in group if part.number in own], MANY)
+        own = own - set(chosen) | {together(changer, chosen)} if chosen else own
+    return own
 
 
 def settle(changer: Changer) -> None:
-    """Merge what costs too much, then build what is missing, or another kind where auto says so."""
+    """Merge what costs too much, then build what is missing, or another kind where auto says so.
+
+    An index whose last item of the old model went becomes one of the new model first.
+    """
+    upgrade.finish(changer)
     assert changer.meta is not None
-    meta = plan.decided(changer, sum(part.live for part in parts(changer)))
+    meta = plan.decided(changer, sum(upgrade.progress(changer)))
     kind = changer.meta.kind if meta is None else meta.kind
     many = SEGMENTS if adapter(kind).suffix is None else 1
-    chosen = costly(parts(changer), many)
-    if chosen:
-        together(changer, chosen)
+    for group in upgrade.groups(changer):
+        if chosen := costly(group, many):
+            together(changer, chosen)
     if meta is None:
         build(changer)
     else:
@@ -70,10 +76,12 @@ def settle(changer: Changer) -> None:
 
 
 def compact(changer: Changer) -> None:
-    """Leave one segment without dead rows, and no free pages in the catalogue."""
-    found = parts(changer)
-    if len(found) > 1 or any(part.live < part.rows for part in found):
-        together(changer, [part.number for part in found])
+    """Leave one segment (of each model) without dead rows, and no free pages in the catalogue."""
+    wasteful = [group for group in upgrade.groups(changer)
+                if len(group) > 1 or any(part.live < part.rows for part in group)]  # fmt: skip
+    for group in wasteful:
+        together(changer, [part.number for part in group])
+    if wasteful:
         changer.connection.execute("VACUUM")
     build(changer)
 
@@ -85,6 +93,8 @@ def rebuild(changer: Changer, meta: Meta, stale: Sequence[str] = ()) -> None:
     """
     assert changer.meta is not None
     found = parts(changer)
+    if meta.dtype != changer.meta.dtype and upgrade.progress(changer)[0]:
+        raise upgrade.mixed(changer, "vectors of another type")
     if meta.dtype != changer.meta.dtype and found:
         together(changer, [part.number for part in found], meta)
     elif adapter(meta.kind).suffix is not None and (chosen := costly(found, 1)):
@@ -100,6 +110,8 @@ def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None)
     assert changer.meta is not None
     target = meta if meta is not None else changer.meta
     connection, number = changer.connection, changer.next_number()
+    model = changer.model_of(numbers[0])
+    dim = mapped.dim(target, model)
     kept: list[tuple[int, NDArray[np.int64]]] = []
     columns: list[bytes] = []
     for old in numbers:
@@ -117,7 +129,7 @@ def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None)
         same = target.dtype == changer.meta.dtype
         written = [
             write_vectors(
-                changer.path, number, _blocks(changer, kept, target.dtype), count, target.dim, target.dtype
+                changer.path, number, _blocks(changer, kept, target.dtype), count, dim, target.dtype
             ),
             *(carried(changer, number, kept) if same
               else beside(changer, number, _blocks(changer, kept, target.dtype))),
@@ -132,7 +144,7 @@ def together(changer: Changer, numbers: Sequence[int], meta: Meta | None = None)
         connection.executemany("DELETE FROM segments WHERE number = ?", [(old,) for old in numbers])
         connection.executemany("DELETE FROM files WHERE segment = ?", [(old,) for old in numbers])
         if written:
-            changer.add_segment(number, count, b"[" + b",".join(columns) + b"]", written)
+            changer.add_segment(number, count, b"[" + b",".join(columns) + b"]", written, model)
             connection.executemany("UPDATE items SET place = ? WHERE place = ?", _moves(kept, number))
     if meta is not None:
         changer.meta = meta

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.errors import BadDataError, MissingInputError, shown
-from mmr.index import catalogue
+from mmr.index import catalogue, mapped
 from mmr.index.bases import Bases
 from mmr.index.catalogue import ROW_BITS, TOWER, Meta, in_chunks, is_data, place
 from mmr.index.items import COLUMNS, SAME_AS_ID, Item, to_dump, to_record
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mmr.index.bridge import Bridge
     from mmr.index.content import Content
     from mmr.index.corrected import Correction
     from mmr.index.segments import Segment
@@ -64,6 +65,7 @@ class Index(Lookup):
         self._opened = catalogue.open_reader(path)
         self._connection = self._opened.connection
         self._segments: list[Segment] | None = None
+        self._bridge: Bridge | None = None
         self._columns: dict[int, list[str]] = {}
         self._files: dict[str, FileIO] = {}
         self._change = -1
@@ -117,6 +119,7 @@ class Index(Lookup):
             if self._change == before:
                 return False
             self._segments = None
+            self._bridge = None
             self._columns = {}
             try:
                 self._open_files()
@@ -167,9 +170,10 @@ class Index(Lookup):
         for number, name in self._rows("SELECT segment, name FROM files"):
             names.setdefault(number, []).append(name)
         found = []
-        for number, rows, dead in self._rows("SELECT number, rows, dead FROM segments ORDER BY number"):
+        statement = "SELECT number, rows, dead, model FROM segments ORDER BY number"
+        for number, rows, dead, model in self._rows(statement):
             name = f"seg-{number}.npy"
-            vectors = map_vectors(self._files[name], rows, self.meta.dim, self.meta.dtype)
+            vectors = map_vectors(self._files[name], rows, mapped.dim(self.meta, model), self.meta.dtype)
             other = [self.path / one for one in names.get(number, []) if not is_data(one)]
             structure = other[0] if other else None
             numbers = None
@@ -179,9 +183,29 @@ class Index(Lookup):
                     raise self._damaged(f"segment {number} lacks the numbers of the correction")
                 numbers = as_numbers(self._files[mine[0]], rows)
             live = live_rows(dead, rows)
-            segment = Segment(number, name, rows, vectors, live, self.path, structure, numbers)
+            model = mapped.model_of(self.meta, model)
+            segment = Segment(number, name, rows, vectors, live, self.path, structure, numbers, model=model)
             found.append(content.mapped(self, segment, self._files))
         return found
+
+    def is_mixed(self) -> bool:
+        """Whether there are rows of a new model beside those of the index's."""
+        held = self.meta.query_map
+        return held is not None and any(segment.model == held.model for segment in self.segments())
+
+    def _model_of(self, number: int) -> str | None:
+        """The model of a segment's vectors."""
+        if self.meta.query_map is None:
+            return self.meta.model
+        return next(segment.model for segment in self.segments() if segment.number == number)
+
+    def bridge(self) -> Bridge:
+        """The map between two models that the index holds, read."""
+        from mmr.index import bridge
+
+        if self._bridge is None:
+            self._bridge = bridge.read(self, self._files)
+        return self._bridge
 
     def ids(self, segment: int, rows: Sequence[int] | Rows) -> list[str]:
         """Return the ids of rows of one segment, in the order asked; dead rows keep the id they had."""
@@ -215,7 +239,8 @@ class Index(Lookup):
         found: dict[int, dict[str, Any]] = {}
         for piece, marks in in_chunks(list(dict.fromkeys(keys))):
             for key, *row in self._rows(f"SELECT {COLUMNS} FROM items WHERE place IN ({marks})", piece):
-                found[key] = to_record(Item(*row), self.bases, fields, self.meta.model, here)
+                model = self._model_of(key >> ROW_BITS)
+                found[key] = to_record(Item(*row), self.bases, fields, model, here)
         missing = [key for key in keys if key not in found]
         if missing:
             segment, row = missing[0] >> ROW_BITS, missing[0] & ((1 << ROW_BITS) - 1)
@@ -247,8 +272,9 @@ class Index(Lookup):
         for key, *row in rows:
             record = to_dump(Item(*row), self.bases)
             record |= content.of_row(segments[key >> ROW_BITS], key & ((1 << ROW_BITS) - 1))
-            if self.meta.model is not None:
-                record["model"] = self.meta.model
+            model = self._model_of(key >> ROW_BITS)
+            if model is not None:
+                record["model"] = model
             records.append(Record(record, Place(f"{self.path.name} item {shown(record['id'])}", None)))
         return records
 
@@ -282,14 +308,21 @@ class Index(Lookup):
             for (name,) in self._connection.execute("SELECT id FROM items ORDER BY place"):
                 yield name
 
-    def known_files(self) -> dict[str, Known]:
-        """Return what is known of every picture, by absolute path, in one query."""
+    def known_files(self, model: str | None = None) -> dict[str, Known]:
+        """Return what is known of every picture, by absolute path, in one query.
+
+        model  where the index is embedded anew with this one: only of pictures that are done
+        """
         known: dict[str, Known] = {}
         new = tuple.__new__  # what Known() calls; at 100,000 files the call in between shows
         starts = {number: folder.rstrip("/") + "/" for number, folder in self.bases.folders.items()}
         statement = "SELECT id, size, mtime, digest, image, base FROM items WHERE image IS NOT NULL"
+        held, values = self.meta.query_map, tuple[str, ...]()
+        if held is not None and held.takes(model):
+            statement += f" AND place >> {ROW_BITS} IN (SELECT number FROM segments WHERE model = ?)"
+            values = (held.model,)
         with catalogue.translated(self.path):
-            for name, size, mtime, digest, image, base in self._connection.execute(statement):
+            for name, size, mtime, digest, image, base in self._connection.execute(statement, values):
                 file = name if image == SAME_AS_ID else image
                 if file[:1] != "/":
                     if base is None:

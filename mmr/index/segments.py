@@ -43,6 +43,7 @@ class Segment(NamedTuple):
     folder     where its files are
     structure  the file of its kind ("seg-7.hnsw"), or None
     numbers    (n, 2) float64, scale and shift of every row where the index holds a correction, or None
+    model      "SPEC#hash" of its vectors, or None where the index has no name for its model
     beside     what the content of the index keeps beside the vectors, mapped, or None
     """
 
@@ -54,6 +55,7 @@ class Segment(NamedTuple):
     folder: Path
     structure: Path | None
     numbers: NDArray[np.float64] | None = None
+    model: str | None = None
     beside: Any = None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mmr.errors import BadDataError, shown
-from mmr.index import catalogue, memory, plan
+from mmr.index import catalogue, mapped, memory, plan
 from mmr.index.catalogue import TRAINED, Meta, change, is_data
 from mmr.index.segments import Written, live_rows, write_structure
 from mmr.index.table import Kind, adapter
@@ -33,9 +33,11 @@ class Part(NamedTuple):
 
 
 def parts(changer: Changer) -> list[Part]:
-    """The segments, oldest first."""
-    statement = "SELECT number, rows, rows - dead_rows FROM segments ORDER BY number"
-    return [Part(*row) for row in changer.connection.execute(statement)]
+    """The segments of the index's own model, oldest first; rows of a new one are compared exactly."""
+    assert changer.meta is not None
+    statement = "SELECT number, rows, rows - dead_rows, model FROM segments ORDER BY number"
+    return [Part(*row) for *row, model in changer.connection.execute(statement)
+            if not mapped.is_new(changer.meta, model)]  # fmt: skip
 
 
 def build(changer: Changer) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmr.errors import Reject, UsageError, raise_item, shown
-from mmr.index import catalogue, intake, merge
+from mmr.index import catalogue, intake, mapped, merge, upgrade
 from mmr.index.catalogue import ROW_BITS, Meta, change, place, translated
 from mmr.index.changer import Changer, Counts
 from mmr.index.content import Fields, Ready
@@ -19,6 +19,7 @@ from mmr.index.corrected import beside
 from mmr.index.intake import Intake, Tick
 from mmr.index.items import COLUMNS, is_number, to_item
 from mmr.index.segments import Written, write_vectors
+from mmr.index.structures import remove
 
 if TYPE_CHECKING:
     from mmr.index.corrected import Corrector
@@ -105,6 +106,28 @@ class Upserter(Changer, Intake):
         super().__init__(path, kind=kind, wait=wait, dry_run=dry_run, corrector=corrector, asked=asked)
         self.begin(reject, model)
         self._own: set[int] = set()
+        self._model: str | None = None
+
+    def turn(self, record: Fields) -> None:
+        """Store what is pending, and go on with the other of two models where the record is of that."""
+        if self._terms is None:
+            self._seen = self.meta if self.meta is not None else self.look()
+        meta = self.meta if self.meta is not None else self._seen
+        held = None if meta is None else meta.query_map
+        brings = record.get("vector") is not None
+        if held is None or not (brings or self._declared):
+            return
+        stated = (record.get("model") if brings else None) or self._declared
+        model = held.model if held.takes(stated) else None
+        if model != self._model:
+            self.flush()
+            self._model, self._terms = model, None
+            self._fitting_models.clear()
+
+    def terms_of(self, meta: Meta) -> tuple[str | None, int]:
+        """The model and the length of the vectors that are taken now."""
+        new = mapped.is_new(meta, self._model)
+        return self._model if new else meta.model, mapped.dim(meta, self._model)
 
     def look(self) -> Meta | None:
         """What the index is before its lock is taken; None where there is none yet."""
@@ -135,7 +158,8 @@ class Upserter(Changer, Intake):
         same = self._same_vectors(found, old)
         fresh = [i for i, stays in enumerate(same) if not stays]
         if not self.dry_run:
-            number, written = 0, list[Written]()
+            number, written, gone = 0, list[Written](), list[str]()
+            pairs = upgrade.pairs(self, found, fresh, old) if self._model and fresh else []
             if fresh:
                 number = self.next_number()
                 new = found if len(fresh) == len(found.records) else found.only(fresh)
@@ -149,6 +173,8 @@ class Upserter(Changer, Intake):
                 if written:
                     self._insert(new.records, old, number, written)
                     self.content.noted(self, new)
+                    gone = upgrade.note_pairs(self, pairs)
+            remove(self, gone)
             self.counts.kept += kept
             self.counts.changed += len(found.records) - len(fresh) - kept
         else:
@@ -192,13 +218,14 @@ class Upserter(Changer, Intake):
         items = [to_item(record, self.bases, self.content.taken) for record in fresh]
         rows = [(place(number, row), *item) for row, item in enumerate(items)]
         self.connection.executemany(INSERT, rows)
-        self.add_segment(number, len(names), orjson.dumps(names), written)
+        self.add_segment(number, len(names), orjson.dumps(names), written, self._model)
 
     def _same_vectors(self, found: Ready, old: Mapping[str, Sequence[Any]]) -> list[bool]:
         """Which records bring what is stored for them, bit by bit."""
         same = [False] * len(found.records)
         if not old:
             return same
+        assert self.meta is not None
         content = self.content
         by_segment: dict[int, list[tuple[int, int]]] = {}
         for i, record in enumerate(found.records):
@@ -206,6 +233,8 @@ class Upserter(Changer, Intake):
                 key = old[record["id"]][0]
                 by_segment.setdefault(key >> ROW_BITS, []).append((i, key & ((1 << ROW_BITS) - 1)))
         for number, pairs in by_segment.items():
+            if mapped.is_new(self.meta, self.model_of(number)) != mapped.is_new(self.meta, self._model):
+                continue
             mine, rows = (np.array(column) for column in zip(*pairs, strict=True))
             equal = content.same(self, number, rows, found, mine)
             for i, stays in zip(mine.tolist(), equal.tolist(), strict=True):
