@@ -112,7 +112,8 @@ def _apply(
     with ExitStack() as stack:
         stored, whole = None, False
         if index is not None:
-            from mmr.cli.stored import gallery_of, vectors_of
+            from mmr.cli.gathered import Gather
+            from mmr.cli.stored import gallery_of
             from mmr.index import open_index
             from mmr.normalize.held import affordable, refreshed
             from mmr.stream.records import check_model
@@ -120,7 +121,7 @@ def _apply(
             opened = stack.enter_context(open_index(index))
             check_model(fitted.model, opened.meta.model, expected_by=state, found_by=index,
                         fix="Fit to this index.")  # fmt: skip
-            stored = vectors_of(opened)
+            stored = Gather(opened).partly
             whole = affordable(fitted, opened.meta.count)
             if whole:
                 fitted = refreshed(fitted, gallery_of(opened))

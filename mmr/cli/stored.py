@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mmr.errors import BadDataError, shown
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -21,8 +19,10 @@ def gallery_of(index: Index) -> Gallery:
     """The live items of an index, oldest segment first; their vectors stay mapped."""
     import numpy as np
 
+    from mmr.index.mapped import refuse_mixed
     from mmr.normalize.fit import Gallery
 
+    refuse_mixed(index, "a correction")
     live = [(segment, np.flatnonzero(segment.live)) for segment in index.segments()]
     ids = [name for segment, rows in live for name in index.ids(segment.number, rows)]
 
@@ -32,27 +32,6 @@ def gallery_of(index: Index) -> Gallery:
                 yield np.asarray(segment.vectors[rows[start : start + ROWS]], np.float32)
 
     return Gallery(ids, blocks, index.meta.dim, index.meta.model, index.path.name)
-
-
-def vectors_of(index: Index) -> Callable[[Sequence[str]], NDArray[np.float32]]:
-    """A function that returns the vectors (n, d) of items by their ids."""
-    import numpy as np
-
-    def found(names: Sequence[str]) -> NDArray[np.float32]:
-        vectors: dict[str, NDArray[np.floating]] = {}
-        segments = {segment.number: segment.vectors for segment in index.segments()}
-        for number, rows in index.rows_named(names).items():
-            for name, row in zip(index.ids(number, rows), rows, strict=True):
-                vectors[name] = segments[number][row]
-        missing = next((name for name in names if name not in vectors), None)
-        if missing is not None:
-            raise BadDataError(
-                f"the hit {shown(missing)} is not in {shown(index.path.name)}",
-                "Name the index that the hits are from.",
-            )
-        return np.stack([np.asarray(vectors[name], np.float32) for name in names])
-
-    return found
 
 
 def fields_of(index: Index) -> Callable[[Sequence[str], tuple[str, ...]], list[dict[str, Any] | None]]:

@@ -19,7 +19,7 @@ from mmr.stream.order import ranked
 from mmr.stream.pipe import batches
 from mmr.stream.records import Record, add_step, check_model
 
-VectorsOf = Callable[[Sequence[str]], NDArray[np.float32]]
+VectorsOf = Callable[[Sequence[str]], tuple[NDArray[np.bool_], NDArray[np.float32]]]
 BATCH = 256
 USUAL = 10  # hits a query that the certificate is about where nobody says how many
 SLACK = 1e-3  # how far above 1 a cosine may be rounded
@@ -43,8 +43,9 @@ class Correction:
     state       what was fitted
     k           how many hits of a query to keep after the correction; None keeps all
     name        of the fitted file, for messages
-    vectors_of  vectors (n, d) of items by id: their numbers are computed from the bank, so that items that
-                came after the fit are corrected too; None takes the numbers of the file
+    vectors_of  which of some ids there are (n,), and the vectors (m, d) of those: their numbers are computed
+                from the bank, so that items that came after the fit are corrected too; None takes the
+                numbers of the file
     whole       the state has the numbers of all items that `vectors_of` knows (`held.refreshed`)
     force       go on although a query is in the bank, or of another modality
 
@@ -78,8 +79,8 @@ class Correction:
     def of(self, records: Iterable[Record], reject: Reject) -> Iterator[Record]:
         """Yield the records, corrected, in order; what cannot be corrected goes to `reject`.
 
-        Raises `BadDataError` for hits of another model or another index, a query that is in the bank, a
-        modality that the bank has not, and scores that were corrected before.
+        Raises `BadDataError` for hits of another model, a query that is in the bank, a modality that the
+        bank has not, and scores that were corrected before.
         """
         for batch in batches(records, BATCH):
             self._meet(batch)
@@ -101,7 +102,10 @@ class Correction:
         if not new:
             return
         state = self.state
-        vectors = self._vectors_of(new)
+        there, vectors = self._vectors_of(new)
+        if not len(vectors):
+            return
+        new = [name for name, known in zip(new, there, strict=True) if known]
         found = described(self._method, [vectors], state.banks, state.learned, state.params)
         self._places.update(zip(new, range(len(self._places), len(self._places) + len(new)), strict=True))
         for column, values in found.items():
@@ -173,7 +177,7 @@ class Correction:
         if abs(worst) > 1 + SLACK and record.get("unit", True):
             raise BadItem(where, f"the score {worst:g} is no cosine", "divide logits by their scale",
                           stage="normalize", record=record)  # fmt: skip
-        columns = self._of_hits(hits, where)
+        columns = self._of_hits(hits, where, record)
         state = self.state
         found = self._method.corrected(scores, columns, state.learned, state.params, query)
         new = found.astype(np.float32)
@@ -183,15 +187,22 @@ class Correction:
         self.queries += 1
         self.certain += self._is_certain(scores, found, columns, query)
 
-    def _of_hits(self, hits: Sequence[dict[str, Any]], where: str) -> dict[str, NDArray[np.float64]]:
+    def _of_hits(
+        self, hits: Sequence[dict[str, Any]], where: str, record: Record
+    ) -> dict[str, NDArray[np.float64]]:
+        """The numbers of the hits; raises `BadItem` for one that nobody has any of."""
         try:
             places = [self._places[hit["id"]] for hit in hits]
         except KeyError as missing:
-            raise BadDataError(
-                f"{where}: the hit {shown(str(missing.args[0]))} is not among the {len(self.state.ids):,} "
-                f"items that {self._name} was fitted to",
-                "Name the index with --index, so that new items are computed from the bank; or fit again.",
-            ) from None
+            hit = f"the hit {shown(str(missing.args[0]))}"
+            if self._vectors_of is None:
+                what = f"{hit} is not among the {len(self.state.ids):,} items that {self._name} was fitted to"
+                fix = (
+                    "name the index with --index, so that the numbers of new items are computed; or fit again"
+                )
+            else:
+                what, fix = f"{hit} is not in the index", "name the index that the hits are from"
+            raise BadItem(where, what, fix, stage="normalize", record=record) from None
         return {column: values[places] for column, values in self._columns.items()}
 
     def _is_certain(

@@ -68,6 +68,13 @@ def test_hits_are_corrected_by_the_formula(name):
         assert f"normalize {name}" in state.step and "bank=25 texts of bank.npy#" in state.step
 
 
+def held(table, names):
+    """Which names are in a table, and the vectors of those."""
+    there = [name for name in names if name in table]
+    rows = np.stack([table[one] for one in there]) if there else np.empty((0, 1), np.float32)
+    return np.isin(names, there), rows
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_from_the_index_are_those_of_the_file(name):
     state = fitted(name)
@@ -77,7 +84,7 @@ def test_numbers_from_the_index_are_those_of_the_file(name):
 
     def vectors_of(names):
         asked.extend(names)
-        return np.stack([table[one] for one in names])
+        return held(table, names)
 
     computed = run(Correction(half, vectors_of=vectors_of), [query(i, 10) for i in range(6)])
     plain = run(Correction(state), [query(i, 10) for i in range(6)])
@@ -121,9 +128,7 @@ def test_the_batch_does_not_matter(name, monkeypatch):
     answers = []
     for size in (1, 5, 256):
         monkeypatch.setattr("mmr.normalize.apply.BATCH", size)
-        correction = Correction(
-            fitted(name), vectors_of=lambda names: np.stack([table[one] for one in names])
-        )
+        correction = Correction(fitted(name), vectors_of=lambda names: held(table, names))
         answers.append([dump(record) for record in run(correction, [query(i, 12) for i in range(12)])])
     assert answers[0] == answers[1] == answers[2]
 
@@ -171,9 +176,24 @@ def test_what_must_not_meet_is_refused():
     object.__setattr__(state, "bank", keyed)
     assert isinstance(refused("is in the bank", query(0), state), BadDataError)
     run(Correction(state, force=True), [query(0), query(1, text="", image="a.png"), query(2, vector=known)])
-    stranger = query(0)
-    stranger["hits"] = [{"id": "stranger", "score": 0.5}]
-    assert isinstance(refused("stranger is not among the 40 items", stranger), BadDataError)
+
+
+def test_a_hit_that_nobody_knows_is_a_bad_item_and_the_others_go_on():
+    stranger = query(1)
+    stranger["hits"][3:5] = [{"id": "stranger", "score": 0.5}, {"id": "other", "score": 0.4}]
+    table = dict(zip(IDS, GALLERY, strict=True))
+    for how, words in (
+        ({}, "the hit stranger is not among the 40 items that"),
+        ({"vectors_of": lambda names: held(table, names)}, "the hit stranger is not in the index"),
+    ):
+        bad: list = []
+        records = [query(0), Record(stranger), query(2)]
+        found = list(Correction(fitted(), **how).of(records, bad.append))
+        assert [record["id"] for record in found] == ["q0", "q2"]
+        assert len(bad) == 1 and words in bad[0].what and bad[0].record["id"] == "q1"
+        assert [one["hits"] for one in found] == [
+            one["hits"] for one in run(Correction(fitted(), **how), [query(0), query(2)])
+        ]
 
 
 def test_a_bad_item_does_not_stop_the_stream():
