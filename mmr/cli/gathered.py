@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mmr.errors import shown
+from mmr.errors import UsageError, shown
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mmr.arrays.ragged import Ragged
     from mmr.index import Index, Segment
 
 HELD = 1 << 20  # ids whose places are remembered
@@ -48,9 +49,26 @@ class Gather:
         assert not isinstance(found, str)
         return np.array(held, np.bool_), found
 
+    def bags(self, lists: Sequence[Sequence[str]]) -> list[Ragged | str]:
+        """Gather the several vectors of each list's items. Raises `UsageError` where items have one."""
+        if self._index.content.field != "vectors":
+            name, kind = shown(str(self._index.path)), self._index.meta.kind
+            raise UsageError(
+                f"{name} is of the kind {kind}, which does not keep several vectors an item.",
+                "Name an index of the kind maxsim or muvera, or give `vectors` to the hits.",
+            )
+        self._look([name for names in lists for name in names])
+        held = {segment.number: segment.beside for segment in self._segments or ()}
+        found = [_bags(names, self._places, held) for names in lists]
+        self._index.rest()
+        return found
+
     def _look(self, names: Sequence[str]) -> dict[int, NDArray[np.floating]]:
-        """Find where the ids are in the newest state; returns its segments."""
+        """Find where the ids are in the newest state; returns the vectors of its segments."""
+        from mmr.index.mapped import refuse_mixed
+
         self._index.refresh()
+        refuse_mixed(self._index, "--index")
         segments = self._index.segments()  # another list where anybody found another state
         if segments is not self._segments or len(self._places) > HELD:
             self._places.clear()
@@ -74,3 +92,12 @@ def _rows(
         mine = where[:, 0] == number
         found[mine] = segments[number][where[mine, 1]]
     return found
+
+
+def _bags(names: Sequence[str], places: dict[str, tuple[int, int]], held: dict[int, Ragged]) -> Ragged | str:
+    from mmr.arrays.ragged import stacked
+
+    missing = next((name for name in names if name not in places), None)
+    if missing is not None:
+        return missing
+    return stacked([held[number][row] for number, row in (places[name] for name in names)])

@@ -66,9 +66,9 @@ def _options(row: Row) -> list[Any]:
                          "reranked; the others keep their order behind them.  "
                          f"[default: {default}]")  # fmt: skip
     shared = [click.argument("files", metavar="[FILE]...", nargs=-1), *map(option, row.params), depth]
-    if {"query", "scorer", "words"} & set(row.needs):
+    if {"query", "bags", "scorer", "words"} & set(row.needs):
         shared.append(queries_from)
-    if "vectors" in row.needs:
+    if {"vectors", "bags"} & set(row.needs):
         shared.append(index)
     if "fields" in row.needs:
         shared.append(stored)
@@ -180,10 +180,11 @@ def tools_of(index: str | None, report: Report, stack: ExitStack) -> Tools:
     from mmr.index import open_index
 
     opened = stack.enter_context(open_index(index))
+    gather = Gather(opened)
     return Tools(
-        opened=another, vectors_of=Gather(opened), search=_searching(opened), fields_of=fields_of(opened),
-        children_of=children_of(opened), note=report.note, model=opened.meta.model,
-        gallery=shown(opened.path.name),
+        opened=another, vectors_of=gather, bags_of=gather.bags, search=_searching(opened),
+        fields_of=fields_of(opened), children_of=children_of(opened), note=report.note,
+        model=opened.meta.model, gallery=shown(opened.path.name),
     )  # fmt: skip
 
 

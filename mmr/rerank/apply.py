@@ -109,7 +109,21 @@ def _ready(record: Record, row: Row, depth: int, tools: Tools, explain: bool) ->
         query = _unit(np.asarray(query)) if own.get("unit", True) else np.asarray(query, np.float32)
     first = hits[:depth]
     scores = np.array([hit["score"] for hit in first], np.float64)
-    return Given(record, first, scores, query, None, where, explain)
+    rows = _rows(record, tools, where) if "bags" in row.needs else None
+    return Given(record, first, scores, query, None, where, explain, rows)
+
+
+def _rows(record: Record, tools: Tools, where: str) -> NDArray[np.float32] | None:
+    """The several vectors of a query, at length 1 where the hits' come out of an index; None without."""
+    own = record if "vectors" in record else tools.queries.get(record["id"], record)
+    rows: NDArray[np.float32] | None = own.get("vectors")
+    if rows is None or tools.bags_of is None:
+        return rows
+    check_model(tools.model, own.get("model"), expected_by=tools.gallery, found_by=where,
+                fix="Name the index that the hits are from.")  # fmt: skip
+    if not own.get("unit", True):
+        return rows
+    return np.stack([_unit(one) if one.any() else one for one in rows])
 
 
 def _unit(vector: NDArray[Any]) -> NDArray[np.float32]:
@@ -122,6 +136,8 @@ def _unit(vector: NDArray[Any]) -> NDArray[np.float32]:
 def _gathered(ready: Sequence[Any], row: Row, tools: Tools) -> list[Any]:
     """The same with the vectors of the hits, where the row needs them; a `BadItem` where one is not there."""
     found = list(ready)
+    if "bags" in row.needs and tools.bags_of is not None:
+        return _with_bags(found, tools)
     if "vectors" not in row.needs:
         return found
     places = [place for place, one in enumerate(ready) if isinstance(one, Given)]
@@ -141,6 +157,24 @@ def _gathered(ready: Sequence[Any], row: Row, tools: Tools) -> list[Any]:
         fix = "name the index that the hits are from"
         found[place] = BadItem(given.where, what, fix, stage="rerank", record=given.record)
     return found
+
+
+def _with_bags(ready: list[Any], tools: Tools) -> list[Any]:
+    """The same with the several vectors of the hits; a `BadItem` where one is not in the index."""
+    assert tools.bags_of is not None
+    places = [place for place, one in enumerate(ready) if isinstance(one, Given)]
+    held = tools.bags_of([[hit["id"] for hit in ready[place].hits] for place in places])
+    for place, bags in zip(places, held, strict=True):
+        given: Given = ready[place]
+        if isinstance(bags, str):
+            what, fix = (
+                f"the hit {shown(bags)} is not in {tools.gallery}",
+                "name the index that the hits are from",
+            )
+            ready[place] = BadItem(given.where, what, fix, stage="rerank", record=given.record)
+        else:
+            ready[place] = given._replace(bags=bags)
+    return ready
 
 
 def _own_vectors(hits: Sequence[Hit], row: Row) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from mmr.arrays.frames import frames, lengthened
 from mmr.arrays.maxsim import maxsim
 from mmr.arrays.ragged import Ragged, stacked
 from mmr.arrays.transport import Carried, conditional, optimal
+from mmr.arrays.xtr import xtr
 from mmr.errors import BadItem
 from mmr.rerank.method import Answer, Given, Method
 
@@ -19,7 +20,13 @@ MISSING = 'has no "vectors"'
 NAMED = 3  # pairs that --explain names
 
 
-class MaxSim(Method):
+class Many(Method):
+    """A method of hits of several vectors; they are gathered for one query at a time, since they are many."""
+
+    BATCH = 1
+
+
+class MaxSim(Many):
     """The row `maxsim`."""
 
     def rerank(self, given: Given) -> Answer:
@@ -31,7 +38,28 @@ class MaxSim(Method):
         return Answer(scores, failed=_missing(given, held), why=why)
 
 
-class Transport(Method):
+class Xtr(Many):
+    """The row `xtr`."""
+
+    def rerank(self, given: Given) -> Answer:
+        """Score each hit by those of its vectors that were near. Raises `BadItem` without vectors."""
+        query, held, documents = _both(given)
+        if not held:
+            return Answer(np.full(len(given.hits), np.nan), failed=_missing(given, held))
+        products = query[0].astype(np.float64) @ _wide(documents).T
+        owner = np.repeat(np.arange(len(held)), documents.counts())
+        near = min(self.params["near"], products.shape[1])
+        first = np.argsort(-products, axis=1, kind="stable")[:, :near]
+        best = np.take_along_axis(products, first, axis=1)
+        scores = np.full(len(given.hits), np.nan)
+        scores[held] = best[:, -1].mean()
+        found, score = xtr(owner[first], best)
+        scores[np.array(held, np.int64)[found]] = score
+        said = [f"near {int((owner[first] == i).sum())} times" for i in range(len(held))]
+        return Answer(scores, failed=_missing(given, held), why=_why(given, held, said))
+
+
+class Transport(Many):
     """The row `transport`."""
 
     def rerank(self, given: Given) -> Answer:
@@ -55,7 +83,7 @@ class Transport(Method):
         return optimal(query, document, self.params["beta"])
 
 
-class Frames(Method):
+class Frames(Many):
     """The row `frames`."""
 
     def rerank(self, given: Given) -> Answer:
@@ -72,20 +100,20 @@ class Frames(Method):
 
 def _both(given: Given) -> tuple[Ragged, list[int], Ragged]:
     """The query's vectors, the places of the hits that have some, and theirs."""
-    query = given.record.get("vectors")
-    if query is None:
-        raise _bad(
-            given, MISSING, "give it those of its words or patches; `mmr rerank frames` takes one vector"
-        )
-    return _bags(given, [query]), *_documents(given, query.shape[1])
+    if given.rows is None:
+        raise _bad(given, MISSING, "`mmr embed --tokens` gives it some; `mmr rerank frames` takes one vector")
+    return _bags(given, [given.rows]), *_documents(given, given.rows.shape[1])
 
 
 def _documents(given: Given, dim: int) -> tuple[list[int], Ragged]:
     """The places of the hits that have vectors, and these."""
-    held = [place for place, hit in enumerate(given.hits) if "vectors" in hit]
+    held = [place for place, hit in enumerate(given.hits) if given.bags is not None or "vectors" in hit]
     if given.hits and not held:
-        raise _bad(given, 'none of its hits has "vectors"', "give them to each hit")
-    documents = _bags(given, [given.hits[place]["vectors"] for place in held])
+        fix = "name the index that they are from with --index, or give them to each hit"
+        raise _bad(given, 'none of its hits has "vectors"', fix)
+    documents = given.bags
+    if documents is None:
+        documents = _bags(given, [given.hits[place]["vectors"] for place in held])
     if held and documents.rows.shape[1] != dim:
         what = f"vectors of {dim} numbers, and those of its hits have {documents.rows.shape[1]}"
         raise _bad(given, what, "vectors of one model belong together")
@@ -97,6 +125,11 @@ def _bags(given: Given, bags: Sequence[NDArray[np.float32]]) -> Ragged:
         return stacked(bags)
     except ValueError as error:
         raise _bad(given, str(error), "vectors of one model belong together") from None
+
+
+def _wide(bags: Ragged) -> NDArray[np.float64]:
+    """All rows of some items, (t, d) float64."""
+    return np.asarray(bags.rows[:], np.float64)
 
 
 def _bad(given: Given, what: str, fix: str) -> BadItem:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mmr.stream.records import Record
 
 if TYPE_CHECKING:
+    from mmr.arrays.ragged import Ragged
     from mmr.programs.ask import Program
     from mmr.programs.child import Check
     from mmr.programs.endpoint import Chat
@@ -31,6 +32,8 @@ class Given(NamedTuple):
     vectors  (m, d) float32, the hits' vectors; None unless the row needs them
     where    what messages call it: "stdin line 3"
     explain  `Answer.why` is wanted
+    rows     (n, d) float32, the query's several vectors; None where it has none, or the row needs none
+    bags     the several vectors of each hit, out of an index; None where hits carry their own
     """
 
     record: Record
@@ -40,6 +43,8 @@ class Given(NamedTuple):
     vectors: NDArray[np.float32] | None
     where: str
     explain: bool = False
+    rows: NDArray[np.float32] | None = None
+    bags: Ragged | None = None
 
 
 class Answer(NamedTuple):
@@ -84,6 +89,7 @@ class Tools:
     """What the command line hands to methods, which know no index and no program.
 
     vectors_of  lists of ids -> of each list its vectors (n, d) float32, or the id that is not there
+    bags_of     the same of several vectors each: of each list the vectors of its items, or the id
     search      (queries (q, d), the records, k) -> of each query its hits from the whole index
     fields_of   (ids, field names) -> of each item its stored fields, None where it is not there
     children_of ids of parents -> how many items each has
@@ -96,6 +102,7 @@ class Tools:
     """
 
     vectors_of: Callable[[Sequence[Sequence[str]]], Sequence[NDArray[np.float32] | str]] | None = None
+    bags_of: Callable[[Sequence[Sequence[str]]], Sequence[Ragged | str]] | None = None
     search: Callable[[NDArray[np.float32], Sequence[Record], int], Sequence[Sequence[Hit]]] | None = None
     fields_of: Callable[[Sequence[str], tuple[str, ...]], Sequence[Mapping[str, Any] | None]] | None = None
     children_of: Callable[[Sequence[str]], Sequence[int]] | None = None

@@ -62,7 +62,8 @@ class Row(NamedTuple):
 
     loads    where its `Method` class is, "package.module:Name"; with `own` its click command
     params   its parameters, which become options
-    needs    of "query" (the query's vector) and "vectors" (those of the hits): what is gathered for it; and
+    needs    of "query" (the query's vector), "vectors" (one of each hit) and "bags" (several of the query
+             and of each hit): what is gathered for it; and
              of "fields" (stored ones of the hits, by `Tools.fields_of`), "scorer" (`Tools.scorer`)
              and "words" (embedded by `Tools.encode`)
     depth    how many first hits it works on unless told; ALL for as many as there are

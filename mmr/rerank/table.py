@@ -120,8 +120,16 @@ METHODS: tuple[Row, ...] = (
     Row("maxsim", "each of the query's vectors finds its best one of a hit, and the products add up",
         f"{HERE}.many:MaxSim",
         (Param("mean", False, "The mean over the query's vectors, for fusion with other scores", "flag"),),
-        "Words and patches of late interaction models, in `vectors` of the query and of each hit",
-        "Khattab and Zaharia 2020, ColBERT", across="helps", example="mmr rerank maxsim many.jsonl"),
+        "Words and patches of late interaction models, in `vectors` of the query, and of each hit or in an "
+        "index of them", "Khattab and Zaharia 2020, ColBERT", needs=("bags",), across="helps",
+        example="maxsim --index pages.mmr"),
+    Row("xtr", "each of the query's vectors counts for the hits that have one of its nearest",
+        f"{HERE}.many:Xtr",
+        (Param("near", 100, "Nearest vectors of all hits together, of each of the query's; a hit that has "
+               "none of them counts as the last one", "whole", 1),),
+        "As maxsim, with models that were trained so; where --near takes all vectors of the hits, it is the "
+        "mean of maxsim", "Lee et al. 2023, XTR", needs=("bags",), across="helps",
+        example="xtr --near 40 --index pages.mmr"),
     Row("transport", "what it costs to carry the query's vectors to those of a hit", f"{HERE}.many:Transport",
         (Param("method", "optimal", "All of both sides is carried at the least cost, or each vector where it "
                "likely belongs, there and back", "choice", choices=("optimal", "conditional")),
@@ -129,14 +137,15 @@ METHODS: tuple[Row, ...] = (
          Param("temperature", 0.07, "conditional: of the softmax", "number", 0.01, 100),
          Param("plan", False, "Each hit says in `plan` what is carried where", "flag")),
         "Hits with about as many vectors each: what a hit has beyond the query costs too",
-        "Chen et al. 2020, UNITER; PatchCT", across="helps", example="mmr rerank transport many.jsonl"),
+        "Chen et al. 2020, UNITER; PatchCT", needs=("bags",), across="helps",
+        example="transport --plan --index pages.mmr"),
     Row("frames", "the query's one vector against the frames of each hit", f"{HERE}.many:Frames",
         (Param("pool", "mean", "The mean of the frames, the best one, the mean of the --top best, or frames "
                "weighted by the query", "choice", choices=("mean", "max", "top", "softmax")),
          Param("top", 3, "top: frames that count", "whole", 1),
          Param("temperature", 0.07, "softmax: of the weights", "number", 0.001, 100)),
-        "Videos, in `vectors` of each hit. max finds a moment", "", needs=("query",), across="helps",
-        example="mmr rerank frames --pool max many.jsonl"),
+        "Videos, in `vectors` of each hit or in an index of them. max finds a moment", "",
+        needs=("query", "bags"), across="helps", example="mmr rerank frames --pool max many.jsonl"),
     Row("fields", "several vectors of an item, each in its index, are weighted and added up",
         f"{HERE}.fields:Fields",
         (Param("field", (), "A field and the index of its vectors, by the same ids; a query's vector for it "

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmr.arrays.ragged import stacked
 from mmr.arrays.transport import conditional, optimal
+from mmr.errors import BadDataError
+from mmr.rerank.method import Tools
 from mmr.stream.records import Record
 from tests.rerank.made import ids, rerank, scores
 
@@ -56,7 +59,7 @@ def test_the_plan_goes_with_the_hit(method, plain):
     assert "plan" not in rerank(asked(), "transport")["hits"][0]
 
 
-@pytest.mark.parametrize("method", ["maxsim", "transport", "frames"])
+@pytest.mark.parametrize("method", ["maxsim", "xtr", "transport", "frames"])
 def test_a_hit_without_vectors_keeps_its_place(method):
     one = asked()
     one["hits"].insert(1, {"id": "d3", "score": 0.85})
@@ -66,7 +69,7 @@ def test_a_hit_without_vectors_keeps_its_place(method):
     assert 'has no "vectors"' in rejected[0].what and "d3" in rejected[0].where
 
 
-@pytest.mark.parametrize("method", ["maxsim", "transport", "frames"])
+@pytest.mark.parametrize("method", ["maxsim", "xtr", "transport", "frames"])
 def test_nothing_to_score(method):
     assert rerank(asked(hits=[]), method)["hits"] == []
     assert ids(rerank(asked(), method, depth=0)) == ["d2", "d1"]
@@ -117,3 +120,53 @@ def test_why(method, line):
     found = rerank([one], method, explain=True, reject=lambda item: None)[0]
     assert [hit["why"] for hit in found["hits"]][::2] == [line, 'has no "vectors"']
     assert "why" not in rerank(asked(), method)["hits"][0]
+
+
+XTR = {"d1": BAGS["d1"], "d2": np.array([[0.8, 0.6], [0.28, 0.96]], np.float32)}
+
+
+@pytest.mark.parametrize(("near", "expected"), [(2, [0.9, 0.88]), (3, [0.9, 0.88]), (100, [0.9, 0.88])])
+def test_xtr_worked(near, expected):
+    hits = [{"id": name, "score": 0.5, "vectors": XTR[name]} for name in ("d2", "d1")]
+    found = rerank(Record({"id": "q", "vectors": Q, "hits": hits}), "xtr", near=near)
+    assert ids(found) == ["d1", "d2"] and scores(found) == pytest.approx(expected, abs=1e-6)
+
+
+def test_xtr_gives_the_floor_to_what_is_not_near():
+    far = np.array([[-1, -0.1], [-0.1, -1]], np.float32)
+    hits = [{"id": "far", "score": 0.9, "vectors": far}, {"id": "d1", "score": 0.8, "vectors": BAGS["d1"]}]
+    found = rerank(Record({"id": "q", "vectors": Q, "hits": hits}), "xtr", near=2, explain=True)
+    assert ids(found) == ["d1", "far"]
+    assert scores(found) == pytest.approx([0.9, (0.6 + 0) / 2], abs=1e-6)
+    assert found["hits"][1]["why"] == "near 0 times"
+
+
+def stored(lists):
+    """What an index of BAGS gives."""
+    return [next((name for name in names if name not in BAGS), None)
+            or stacked([BAGS[name] for name in names]) for names in lists]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["maxsim", "xtr", "transport", "frames"])
+def test_vectors_of_hits_come_out_of_an_index(method):
+    carried = rerank(asked(), method)
+    bare = [{"id": hit["id"], "score": hit["score"]} for hit in asked()["hits"]]
+    tools = Tools(bags_of=stored, model="m#1", gallery="pages.mmr")
+    found = rerank(asked(hits=bare, model="m#1"), method, tools=tools)
+    assert [(hit["id"], hit["score"]) for hit in found["hits"]] == [
+        (hit["id"], hit["score"]) for hit in carried["hits"]
+    ]
+    longer = rerank(asked(hits=bare, vectors=3 * Q, vector=3 * Q[0]), method, tools=tools)
+    assert scores(longer) == pytest.approx(scores(found), abs=1e-6)
+    rejected = []
+    lost = asked(hits=[*bare, {"id": "d9", "score": 0.1}])
+    assert rerank([lost], method, tools=tools, reject=rejected.append) == []
+    assert rejected[0].what == "the hit d9 is not in pages.mmr"
+    with pytest.raises(BadDataError, match="other#2"):
+        rerank(asked(hits=bare, model="other#2"), method, tools=tools)
+
+
+def test_queries_come_from_elsewhere():
+    bare = Record({"id": "q", "hits": [{"id": name, "score": 0.5} for name in BAGS]})
+    tools = Tools(bags_of=stored, queries={"q": Record({"id": "q", "vectors": Q})})
+    assert scores(rerank(bare, "maxsim", tools=tools)) == pytest.approx([1.8, 1.4])
