@@ -39,13 +39,13 @@ _mmr() {
     "embed --threads") compopt +o default 2>/dev/null; return ;;
     "embed --errors") return ;;
     "embed --progress") words="auto plain none" ;;
-    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim" ;;
+    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim sparse sparse:bm25" ;;
     "index --memory") compopt +o default 2>/dev/null; return ;;
     "index --model") words="builtin clip clip-large siglip mobileclip" ;;
     "index --max-delete") compopt +o default 2>/dev/null; return ;;
     "index --format") words="table json" ;;
     "index --get") compopt +o default 2>/dev/null; return ;;
-    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim" ;;
+    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim sparse sparse:bm25" ;;
     "index --recall") compopt +o default 2>/dev/null; return ;;
     "index --tune-with") return ;;
     "index --correct") return ;;
@@ -133,7 +133,7 @@ _mmr() {
     "compose --tokens") compopt +o default 2>/dev/null; return ;;
     "compose --seed") compopt +o default 2>/dev/null; return ;;
     "compose --format") words="jsonl npy" ;;
-    "rerank rerank") words="superglobal aqe alpha-qe dba rocchio prf k-reciprocal diffusion diversify profile recipe maxsim transport frames fields fuse cut group unfold assign duplicates model cur extract" ;;
+    "rerank rerank") words="superglobal aqe alpha-qe dba rocchio prf k-reciprocal diffusion diversify profile recipe maxsim xtr transport frames fields fuse cut group unfold assign duplicates model cur extract" ;;
     "rerank --from") return ;;
     "rerank -k") compopt +o default 2>/dev/null; return ;;
     "rerank --format") words="jsonl trec table ids" ;;
@@ -158,6 +158,7 @@ _mmr() {
     "rerank --lambda") compopt +o default 2>/dev/null; return ;;
     "rerank --history") return ;;
     "rerank --recipe") compopt +o default 2>/dev/null; return ;;
+    "rerank --near") compopt +o default 2>/dev/null; return ;;
     "rerank --beta") compopt +o default 2>/dev/null; return ;;
     "rerank --pool") words="mean max top softmax" ;;
     "rerank --field") compopt +o default 2>/dev/null; return ;;
@@ -298,7 +299,7 @@ _mmr() {
       "index") words="--kind --memory --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --tune --recall --tune-with --correct --no-correct --calibrate --no-calibrate --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
       "query") words="--image --from --all-items -k --min-score --min-prob --calibrate --where --exclude-self --exact --refine --recall --fields --with-vectors --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "compose") words="-h --help --set --fallback --on-zero --raw --into --keep-length --from --ref-id --caption --edited --not --bind --index --sweep --exclude-reference --keep-reference --explain --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress --a --caption-cmd --caption-url --rewrite-cmd --rewrite-url --style --captions --timeout --cache --no-cache --at --ai --b --m --g --by --lo --hi --n --p --of --lambda --least-v --least-t --tau --image --text --steps --rate --decay --ema --tokens --seed --keep-bindings --format" ;;
-      "rerank") words="-h --help --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --share --recipe --mean --beta --plan --pool --field --raw --norm --missing --constant --phi --weights --depth --min --max --first --z --ratio --mass --slope --offset --min-prob --by --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match --keep --final --weight --prior --cmd --url --timeout --cache --no-cache --anchors --budget --rounds --method --prompt --words --sentences --min-score --model --device --precision --threads" ;;
+      "rerank") words="-h --help --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --share --recipe --mean --near --beta --plan --pool --field --raw --norm --missing --constant --phi --weights --depth --min --max --first --z --ratio --mass --slope --offset --min-prob --by --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match --keep --final --weight --prior --cmd --url --timeout --cache --no-cache --anchors --budget --rounds --method --prompt --words --sentences --min-score --model --device --precision --threads" ;;
       "normalize") words="-h --help --alpha -k --min-prob --as --force --vector-format -o --output --errors --strict -q --quiet --progress --index --weight --lift --scope --format --beta --transductive --tau --iterations" ;;
       "fit") words="-h --help --sweep --from --measure --template -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-beta --tau --iterations --directions --dims --length --gallery-bank --rate --query-rate --pool --source --target --bank --model --force --form --ridge --rank --index --words --top --shrink --mean --qrels --method --rel" ;;
       "eval") words="-m --measures --ci --compare --test --per-query --group-by --groups --train-queries --test-queries --similarity --assert --ties --score-precision --over --judged-only --gallery-size --index --protocol --images --exclude-reference --split --write-queries --write-gallery --write-submission --hubness --gap --shares -k --manifest --plot --format --seed --list-measures --list-protocols -o --output -q --quiet --progress -h --help" ;;
