@@ -204,9 +204,10 @@ def _searching(opened: Index) -> Any:
 
 
 def read(files: Sequence[str], report: Report, vectors: bool = True) -> Iterable[Record]:
-    """Queries with hits out of the named files, else stdin; each id once."""
+    """Queries with hits out of the named files, else stdin; each id once. What closes a pair stays."""
     from mmr.stream.pipe import once
     from mmr.stream.read import read_records
 
     named = options.reads_stdin(tuple(files), "`mmr rerank METHOD FILE`")
-    return once(read_records(named, reject=report, vectors=vectors, eof=True), report, "rerank")
+    eof = not all(name.endswith(".npy") for name in named)
+    return once(read_records(named, reject=report, vectors=vectors, eof=eof), report, "rerank")

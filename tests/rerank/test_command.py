@@ -207,3 +207,14 @@ def test_a_plug_in_that_cannot_be_loaded_breaks_nothing_else(install):
     with pytest.raises(UnavailableError, match="the method gone cannot be loaded"):
         table.method(table.find("gone"))
     assert table.method(table.find("aqe")) is not None
+
+
+def test_the_line_that_closes_a_pair_is_none_of_the_answers(sh):
+    lines = ['{"id":"q","vector":[1,0],"hits":[{"id":"a","score":0.5},{"id":"b","score":0.4}]}']
+    sh(f"printf '%s\\n' '{lines[0]}' | mmr rerank cut --max 2 -o g.npy")
+    assert '"eof":true' in sh("cat g.jsonl").stdout.decode()
+    for method in ("cut --max 1", "assign --one-to-one", "duplicates"):
+        done = sh(f"mmr rerank {method} g.npy")
+        assert done.status == 0 and done.stdout and b"eof" not in done.stdout, done.stderr
+    piped = sh("{ cat g.jsonl; } | mmr rerank cut --max 1")
+    assert b'"eof":true' in piped.stdout
