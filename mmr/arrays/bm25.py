@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 
 from mmr.arrays.terms import Places, Wide
 
-K1 = 1.2
-B = 0.75
-
 
 def idf(holding: Wide, items: int) -> Wide:
     """What words weigh that n = `holding` (t,) of N = `items` texts have: ln(1 + (N - n + .5) / (n + .5))."""
@@ -22,7 +19,7 @@ def idf(holding: Wide, items: int) -> Wide:
     return found
 
 
-def norms(lengths: Wide, mean: float, k1: float = K1, b: float = B) -> Wide:
+def norms(lengths: Wide, mean: float, k1: float, b: float) -> Wide:
     """k1 * (1 - b + b * length / mean) of texts (n,): what length adds to a count before it saturates.
 
     k1  from 0: how long more occurrences count more. b  0 to 1: how much longer texts lose.
@@ -39,7 +36,7 @@ class Saturated(NamedTuple):
 
     weights: Wide
     norms: Wide
-    k1: float = K1
+    k1: float
     rises: bool = True
 
     def __call__(self, values: Wide, which: Places, rows: Places) -> Wide:

@@ -48,7 +48,7 @@ class Terms:
 
     def check(self, record: Fields) -> None:
         """Raise `BadDataError` where the record's vector is of another model, or of none that is known."""
-        found = record.get("model") or self.declared
+        found = self.content.model_of(record, self.model) or self.declared
         if self.dim is None and not self.trusted:
             self.model = found
             self.trusted = True

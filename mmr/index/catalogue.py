@@ -56,7 +56,7 @@ class Meta:
     model: str | None
     dim: int
     kind: str
-    params: dict[str, int | str]
+    params: dict[str, int | float | str]
     count: int
     query_map: mapped.QueryMap | None = None
 

@@ -185,6 +185,11 @@ class Content:
         """What `--info` says of it."""
         return {}
 
+    def model_of(self, record: Fields, own: str | None) -> str | None:
+        """The model that a record, also a query, states for what it brings; `own` is that of the index."""
+        stated: str | None = record.get("model")
+        return stated
+
     def answers(self, query: Record) -> bool:
         """Whether a query has what is searched with, so that nothing is to be embedded."""
         return "vector" in query or "recipe" in query

@@ -99,7 +99,8 @@ def write_vectors(
         sums.write(header(rows, _width(dim, dtype), dtype))
         for block in blocks:
             kept = packed(block) if dtype == "int8" else np.ascontiguousarray(block, dtype)
-            sums.write(kept.data.cast("B"))
+            if kept.size:
+                sums.write(kept.data.cast("B"))
         file.flush()
         return sums.written(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Value = int | str
+Value = int | float | str
 Params = dict[str, Value]
 
 
 class Param(NamedTuple):
     """One parameter of a kind: a whole number from `low` to `high`, or one word of `choices`.
 
+    real  it need not be whole
     walk  what tuning tries of a parameter that a search alone uses, rising; empty for those of the files
     """
 
@@ -30,6 +32,7 @@ class Param(NamedTuple):
     high: int = 0
     choices: tuple[str, ...] = ()
     walk: tuple[int, ...] = ()
+    real: bool = False
 
     def read(self, text: str) -> Value:
         """Turn what the user wrote into a value; raises `UsageError` naming the range."""
@@ -37,11 +40,14 @@ class Param(NamedTuple):
             if text in self.choices:
                 return text
             raise UsageError(f"{self.name}={shown(text)}: it must be one of {', '.join(self.choices)}.")
-        if text.isascii() and text.isdigit() and self.low <= int(text) <= self.high:
+        if self.real:
+            with suppress(ValueError):
+                if self.low <= float(text) <= self.high:
+                    return float(text)
+        elif text.isascii() and text.isdigit() and self.low <= int(text) <= self.high:
             return int(text)
-        raise UsageError(
-            f"{self.name}={shown(text)}: it must be a whole number from {self.low} to {self.high}."
-        )
+        what = "a number" if self.real else "a whole number"
+        raise UsageError(f"{self.name}={shown(text)}: it must be {what} from {self.low} to {self.high}.")
 
 
 class Row(NamedTuple):
@@ -234,6 +240,27 @@ KINDS = (
         "Khattab and Zaharia, 2020, ColBERT",
         "mmr.index.bags:Bags",
     ),
+    Row(
+        "sparse",
+        "weighted terms; lists of a byte a term propose, what is stored is compared; exact",
+        "mmr.index.inverted:Lists",
+        (),
+        True,
+        "Zobel and Moffat, 2006",
+        "mmr.index.sparse:Terms",
+    ),
+    Row(
+        "sparse:bm25",
+        "the words of texts, weighed by BM25; exact, and no model is needed",
+        "mmr.index.inverted:Lists",
+        (
+            Param("k1", 1.2, "how long more occurrences of a word count more", 0, 100, real=True),
+            Param("b", 0.75, "how much longer texts lose", 0, 1, real=True),
+        ),
+        True,
+        "Robertson and Zaragoza, 2009",
+        "mmr.index.sparse:Words",
+    ),
 )  # fmt: skip
 
 
@@ -244,17 +271,20 @@ def parse(spec: str) -> tuple[Row, Params]:
     >>> parse("flat:dtype=float16")[1]
     {'dtype': 'float16'}
     """
-    name, _, rest = spec.partition(":")
-    row = next((row for row in (*KINDS, AUTO) if row.name == name), None)
+    rows = sorted((*KINDS, AUTO), key=lambda row: -len(row.name))
+    row = next((row for row in rows if f"{spec}:".startswith(f"{row.name}:")), None)
     if row is None:
+        name = spec.partition(":")[0]
         raise UsageError(f"no kind of index is called {shown(name)!r}.", f"There are: auto, {known()}.")
+    name, rest = row.name, spec[len(row.name) + 1 :]
     params: Params = {param.name: param.default for param in row.params}
     known_params = {param.name: param for param in row.params}
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
         if key not in known_params:
             raise UsageError(
-                f"{shown(pair)!r} is no parameter of {name}.", f"It has: {', '.join(known_params)}."
+                f"{shown(pair)!r} is no parameter of {name}.",
+                f"It has: {', '.join(known_params) or 'none'}.",
             )
         if not equals:
             raise UsageError(f"{name}:{shown(pair)} gives no value.", f"Write {name}:{key}=VALUE.")

@@ -51,4 +51,4 @@ def test_counts_saturate():
 
 
 def test_texts_without_words():
-    assert norms(np.zeros(2), 0.0).tolist() == [pytest.approx(0.3)] * 2
+    assert norms(np.zeros(2), 0.0, 1.2, 0.75).tolist() == [pytest.approx(0.3)] * 2

@@ -10,7 +10,10 @@ from scipy.sparse import csr_matrix
 
 from mmr.arrays.maxsim import maxsim
 from mmr.arrays.ragged import ragged
-from mmr.arrays.sparse import inverted, search
+from mmr.errors import raise_item
+from mmr.index import open_index, upsert
+from mmr.index.search import Wanted, places
+from mmr.stream.records import Record
 from tests.benchmarks.measure import report
 
 
@@ -44,7 +47,7 @@ def test_maxsim():
 
 @pytest.mark.bench
 @pytest.mark.parametrize("words", ["as often as words are", "each as often"])
-def test_sparse(words):
+def test_sparse(words, tmp_path):
     items, terms, vocabulary, k = 200_000, 64, 30_000, 10
     rng = np.random.default_rng(0)
     often = 1 / np.arange(10, vocabulary + 10) if words == "as often as words are" else np.ones(vocabulary)
@@ -52,23 +55,29 @@ def test_sparse(words):
     key = np.unique(np.repeat(np.arange(items), terms) * vocabulary + np.minimum(drawn, vocabulary - 1))
     row, term = np.divmod(key, vocabulary)
     weight = rng.random(len(row)).astype(np.float32) + np.float32(0.01)
-    names = [f"t{place}" for place in range(vocabulary)]
-    lists = inverted(names, row, term, weight, items)
+    names = np.array([f"t{place}" for place in range(vocabulary)], object)
+    ends = np.searchsorted(row, np.arange(items + 1))
+
+    def bag(number, weights):
+        own = slice(ends[number], ends[number + 1])
+        return dict(zip(names[term[own]].tolist(), weights[own].tolist(), strict=True))
+
+    stream = (Record({"id": str(number), "sparse": bag(number, weight)}) for number in range(items))
+    upsert(tmp_path / "x.mmr", stream, reject=raise_item, kind="sparse")
     by_term = csr_matrix((weight, (term, row)), shape=(vocabulary, items))
-    asked = [term[row == item] for item in rng.integers(0, items, 10)]
-    weights = [rng.random(len(own)).astype(np.float32) for own in asked]
-    bags = [dict(zip([names[t] for t in own], values.tolist(), strict=True))
-            for own, values in zip(asked, weights, strict=True)]  # fmt: skip
-    vectors = [csr_matrix((values, (np.zeros(len(own), np.int64), own)), shape=(1, vocabulary))
-               for own, values in zip(asked, weights, strict=True)]  # fmt: skip
+    asked, other = rng.integers(0, items, 10).tolist(), rng.random(len(row)).astype(np.float32)
+    queries = [Record({"id": "q", "sparse": bag(number, other)}) for number in asked]
+    vectors = [csr_matrix((other[own], (np.zeros(own.stop - own.start, np.int64), term[own])),
+                          shape=(1, vocabulary))
+               for own in (slice(ends[number], ends[number + 1]) for number in asked)]  # fmt: skip
 
     def theirs():
         return [vector @ by_term for vector in vectors]
 
-    found = search(lists, bags, k)
-    for one, other in zip(found, theirs(), strict=True):
-        best = np.sort(other.data)[::-1][: len(one.row)]
-        assert np.sort(one.score)[::-1] == pytest.approx(best, rel=0.01)
-    ours, scipy = least(lambda: search(lists, bags, k), theirs)
-    report(f"Sparse search for the 10 best of 200,000 x 64 terms, {words}, beside scipy's product",
-           ours / len(bags), scipy / len(bags), 1, "ms")  # fmt: skip
+    with open_index(tmp_path / "x.mmr") as index:
+        index.segments()
+        for one, product in zip(places(index, queries, Wanted(k)), theirs(), strict=True):
+            assert one.score == pytest.approx(np.sort(product.data)[::-1][:k], rel=1e-5)
+        ours, scipy = least(lambda: places(index, queries, Wanted(k)), theirs)
+    report(f"Sparse search of an index, 200,000 x 64 terms, {words}, beside scipy's product",
+           ours / len(queries), scipy / len(queries), 1, "ms")  # fmt: skip
