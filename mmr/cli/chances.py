@@ -11,7 +11,7 @@ from mmr.cli.report import Report
 from mmr.errors import UsageError, shown
 
 if TYPE_CHECKING:
-    from mmr.index import Index
+    from mmr.index import AnyIndex
     from mmr.normalize.calibration import Calibrated
     from mmr.stream.records import Record
 
@@ -57,7 +57,7 @@ def check_asked(min_prob: float | None, fitted: str | None) -> None:
 
 
 def chances(
-    index: Index, answers: Iterable[Record], least: float | None, fitted: str | None, report: Report
+    index: AnyIndex, answers: Iterable[Record], least: float | None, fitted: str | None, report: Report
 ) -> Iterator[Record]:
     """The answers with chances as scores where `least` is given, else as they are."""
     if least is None:
@@ -69,7 +69,7 @@ def chances(
         report.note(calibrated.advice)
 
 
-def _calibrated(index: Index, least: float, fitted: str | None) -> Calibrated:
+def _calibrated(index: AnyIndex, least: float, fitted: str | None) -> Calibrated:
     """What a named file, or else the index, says of scores."""
     from io import BytesIO
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mmr.cli.report import Report
-    from mmr.index import Index
+    from mmr.index import AnyIndex, Index
     from mmr.index.corrected import Correction
     from mmr.normalize.state import State
     from mmr.stream.records import Record
@@ -52,7 +52,7 @@ def corrector(path: Path) -> Callable[..., Any]:
     return corrector(path)
 
 
-def told(index: Index, answers: Iterable[Record], report: Report) -> Iterator[Record]:
+def told(index: AnyIndex, answers: Iterable[Record], report: Report) -> Iterator[Record]:
     """Pass answers on and say at the end how many the correction of the index was not for."""
     held = index.correction()
     return iter(answers) if held is None else _told(held, answers, report)

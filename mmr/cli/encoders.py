@@ -12,7 +12,7 @@ from mmr.errors import UsageError, shown
 if TYPE_CHECKING:
     from mmr.cli.report import Report
     from mmr.encoders import Encoder
-    from mmr.index import Index
+    from mmr.index import AnyIndex
 
 
 class Encoders:
@@ -23,7 +23,7 @@ class Encoders:
     """
 
     def __init__(
-        self, index: Index | None, model: str | None, device: str, precision: str, threads: int | None,
+        self, index: AnyIndex | None, model: str | None, device: str, precision: str, threads: int | None,
         report: Report, stack: ExitStack,
     ) -> None:  # fmt: skip
         self._index, self._model, self._report, self._stack = index, model, report, stack

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import chances, corrections, options, status, towers, tune
+from mmr.cli import chances, corrections, engines, options, status, towers, tune
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import BadDataError, BadItem, MissingInputError, shown
+from mmr.index.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,6 +109,13 @@ def command(
     verb = given[0] if given else None
     _check_together(verb, files, kind, model, dry_run, max_delete, format_, wait, output, vector_format,
                     tune_with, memory, recall)  # fmt: skip
+    if is_address(index) and verb not in ("info", "list", "get", "dump"):
+        useless = {"--memory": memory, "--recall": recall, "--tune-with": tune_with, "--wait": wait or None}
+        counts = engines.run(verb, index, files, kind if converted is None else converted, model, dry_run,
+                             MAX_DELETE if max_delete is None else max_delete, useless, report)  # fmt: skip
+        if counts is not None:
+            _close(counts, dry_run, report)
+        return None
     asked = tune.asked(memory, recall, report)
     if verb == "info":
         _info(index, format_)
@@ -295,10 +303,10 @@ def _compact(index: str, wait: float, report: Report) -> None:
 
 
 def _list(index: str, report: Report) -> None:
-    from mmr.index import open_index
+    from mmr.index import open_any
     from mmr.stream.write import opened as opened_output
 
-    with open_index(index) as opened, opened_output("-") as out:
+    with open_any(index) as opened, opened_output("-") as out:
         for name in opened.all_ids():
             if "\n" in name or name.endswith("\r"):
                 what = "the id holds a line break, and --list writes one id a line"
@@ -310,10 +318,10 @@ def _list(index: str, report: Report) -> None:
 
 def _records_out(index: str, names: tuple[str, ...], output: str, vector_format: str) -> None:
     """Write the items named, or all, as records with their vectors."""
-    from mmr.index import open_index
+    from mmr.index import open_any
     from mmr.stream.write import open_writer
 
-    with open_index(index) as opened:
+    with open_any(index) as opened:
         items = [opened.get(name) for name in names] if names else opened.items()
         with open_writer(output, "jsonl", vector_format=vector_format) as writer:
             for item in items:
@@ -321,11 +329,11 @@ def _records_out(index: str, names: tuple[str, ...], output: str, vector_format:
 
 
 def _info(index: str, format_: str | None) -> None:
-    from mmr.index import open_index
+    from mmr.index import Remote, open_any
     from mmr.index.check import describe
 
-    with open_index(index) as opened:
-        facts = describe(opened)
+    with open_any(index) as opened:
+        facts = opened.describe() if isinstance(opened, Remote) else describe(opened)
     terminal = sys.stdout is not None and sys.stdout.isatty()
     if format_ == "json" or (format_ is None and not terminal):
         from mmr.stream.records import dump

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mmr.index import Index
+    from mmr.index import AnyIndex
     from mmr.stream.records import Record
 
 
@@ -82,7 +82,7 @@ def command(
     if words or images:
         towers.few_threads(threads)
 
-    from mmr.index import open_index
+    from mmr.index import open_any
     from mmr.index.answer import answer, items_as_queries
     from mmr.index.search import HIT_FIELDS, Wanted
 
@@ -90,7 +90,7 @@ def command(
         top, min_score, tuple(_pair(text) for text in where),
         tuple(fields.split(",")) if fields else HIT_FIELDS, with_vectors, exact, exclude_self, refine,
     )  # fmt: skip
-    with open_index(index) as opened, ExitStack() as stack:
+    with open_any(index) as opened, ExitStack() as stack:
         wanted = wanted._replace(knobs=tune.knobs(opened, recall, exact, refine))
         encoders = Encoders(opened, model, device, precision, threads, report, stack)
         stated = full_name(model, opened.meta.model)
@@ -145,7 +145,7 @@ class _Embedder:
     """Gives vectors to words, pictures and what is composed of them, by the index's model."""
 
     def __init__(
-        self, index: Index, stated: str | None, encoders: Encoders, templates: tuple[str, ...],
+        self, index: AnyIndex, stated: str | None, encoders: Encoders, templates: tuple[str, ...],
         report: Report,
     ) -> None:  # fmt: skip
         self._index, self._stated = index, stated

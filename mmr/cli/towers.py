@@ -11,7 +11,7 @@ from mmr.errors import BadDataError, MmrError, UnavailableError, UsageError, sho
 if TYPE_CHECKING:
     from mmr.cli.report import Report
     from mmr.encoders import Encoder
-    from mmr.index import Index
+    from mmr.index import AnyIndex, Index
 
 PREFIX = "open_clip:"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -32,7 +32,7 @@ def megabytes(path: Path) -> str:
     return f"{max(1, round(path.stat().st_size / 1e6)):,} MB"
 
 
-def is_model_of(index: Index, model: str | None) -> bool:
+def is_model_of(index: AnyIndex, model: str | None) -> bool:
     """Whether --model names the model that the index was built with, or nothing."""
     from mmr.encoders import resolve
 
@@ -42,7 +42,7 @@ def is_model_of(index: Index, model: str | None) -> bool:
     return model == index.meta.model if "#" in model else resolve(model) == known[0]
 
 
-def without_torch(index: Index, report: Report, pictures: bool = False) -> Encoder | None:
+def without_torch(index: AnyIndex, report: Report, pictures: bool = False) -> Encoder | None:
     """An encoder of the index's model whose words need no torch; None where there is no sound tower.
 
     pictures  it must take pictures too: None where the model's picture tower is not at hand

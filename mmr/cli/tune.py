@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mmr.cli.report import Report
-from mmr.errors import shown
+from mmr.errors import UsageError, shown
 
 if TYPE_CHECKING:
-    from mmr.index import Index
+    from mmr.index import AnyIndex
     from mmr.index.plan import Asked
     from mmr.index.settings import Setting
     from mmr.index.table import Params
@@ -43,14 +43,20 @@ def asked(memory: str | None, recall: float | None, report: Report) -> Asked:
     return Asked(read_size(memory) if memory is not None else None, recall, report.note)
 
 
-def knobs(index: Index, recall: float | None, exact: bool, refine: int | None) -> Params | None:
+def knobs(index: AnyIndex, recall: float | None, exact: bool, refine: int | None) -> Params | None:
     """What a search must be told for a recall; refuses it beside what decides already how is searched."""
     if recall is None:
         return None
     if exact or refine is not None:
         raise click.UsageError(f"--recall and {'--exact' if exact else '--refine'}: one at a time.")
+    from mmr.index import Remote
     from mmr.index.settings import chosen_for
 
+    if isinstance(index, Remote):
+        raise UsageError(
+            f"{index.path} is an engine's index, of which no recall was measured",
+            "Say how far to look when it is built: mmr index ADDRESS --convert hnsw:ef=200.",
+        )
     return chosen_for(index, recall)
 
 

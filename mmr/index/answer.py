@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from mmr.errors import BadItem, Reject, shown
 from mmr.index import mapped
-from mmr.index.search import Wanted, search
+from mmr.index.search import Wanted
 from mmr.stream.pipe import batches, is_new
 from mmr.stream.records import Record, add_step, apply_the_same, check_model
 
 if TYPE_CHECKING:
-    from mmr.index import Index
+    from mmr.index import AnyIndex
 
 BATCH = 1024
 INT8 = "-int8"  # ends the fingerprint of what an int8 text tower gave
@@ -21,7 +21,7 @@ Embed = Callable[[Iterable[Record]], Iterator[Record]]
 
 
 def answer(
-    index: Index, queries: Iterable[Record], embed: Embed, wanted: Wanted, *,
+    index: AnyIndex, queries: Iterable[Record], embed: Embed, wanted: Wanted, *,
     reject: Reject, model: str | None = None, pinned: bool = False,
 ) -> Iterator[Record]:  # fmt: skip
     """Yield each query with its `hits`, in order; a bad query goes to `reject` and is left out.
@@ -43,7 +43,7 @@ def answer(
         ready = [
             query for query in _embedded(index, fresh, embed, model) if _fits(index, query, reject, model)
         ]
-        for query, hits in zip(ready, search(index, ready, wanted), strict=True):
+        for query, hits in zip(ready, index.search(ready, wanted), strict=True):
             recipe = f" recipe {query['recipe']['score']}" if "recipe" in query else ""
             add_step(query, f"query {shown(index.path.name)} k={wanted.k}{recipe}")
             if held is not None and held.is_for(query) and not wanted.raw:
@@ -54,14 +54,16 @@ def answer(
             index.rest()
 
 
-def items_as_queries(index: Index) -> Iterator[Record]:
+def items_as_queries(index: AnyIndex) -> Iterator[Record]:
     """Yield every live item as a query: its id, picture, words, vector, and its file's size and time."""
     names = (*OF_ITEMS, index.content.field)
     for item in index.items():
         yield Record({name: item[name] for name in names if name in item}, item.place)
 
 
-def _embedded(index: Index, queries: Sequence[Record], embed: Embed, model: str | None) -> Iterator[Record]:
+def _embedded(
+    index: AnyIndex, queries: Sequence[Record], embed: Embed, model: str | None
+) -> Iterator[Record]:
     """The queries with vectors, in order; runs of those without one are embedded together."""
     waiting: list[Record] = []
     for query in queries:
@@ -80,9 +82,9 @@ def _flushed(waiting: list[Record], embed: Embed) -> Iterator[Record]:
         waiting.clear()
 
 
-def check(index: Index, query: Record, model: str | None) -> None:
+def check(index: AnyIndex, query: Record, model: str | None) -> None:
     """Raise `BadDataError` where a query is of another model than the index, or of none that is stated."""
-    stated = query.get("model") or model
+    stated = index.content.model_of(query, index.meta.model) or model
     if stated and index.meta.model and stated.endswith(INT8) and is_of_own_tower(index):
         stated = stated.removesuffix(INT8)
     if mapped.takes(index, stated):
@@ -95,20 +97,21 @@ def check(index: Index, query: Record, model: str | None) -> None:
     )  # fmt: skip
 
 
-def is_of_own_tower(index: Index) -> bool:
+def is_of_own_tower(index: AnyIndex) -> bool:
     """Whether vectors of an int8 tower may meet those of the index: its own text tower is one."""
     from mmr.index.check import tower_kind
 
     return tower_kind(index) == "int8"
 
 
-def _fits(index: Index, query: Record, reject: Reject, model: str | None) -> bool:
+def _fits(index: AnyIndex, query: Record, reject: Reject, model: str | None) -> bool:
     """Whether the query can be searched; what it is searched with is then of unit length."""
     if index.meta.query_map is None:
-        problem = index.content.unfit(index, query)
+        problem = index.unfit(query)
     else:
-        from mmr.index import bridge
+        from mmr.index import Index, bridge
 
+        assert isinstance(index, Index)
         problem = bridge.unfit(index, query, model)
     if problem is None:
         return True

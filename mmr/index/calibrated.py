@@ -11,7 +11,7 @@ from mmr.errors import BadDataError, shown
 from mmr.index.catalogue import change, translated
 
 if TYPE_CHECKING:
-    from mmr.index import Index
+    from mmr.index import AnyIndex
 
 KEY = "calibration"
 
@@ -40,7 +40,7 @@ def hold(path: str | os.PathLike[str], calibration: Held | None, *, wait: float 
     return gone > 0
 
 
-def held(index: Index) -> Held | None:
+def held(index: AnyIndex) -> Held | None:
     """The calibration that an index holds, or None. Raises `BadDataError` where it is no such thing."""
     try:
         found = index.noted(KEY)

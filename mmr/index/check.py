@@ -20,6 +20,7 @@ from mmr.index.memory import bytes_a_vector
 from mmr.index.plan import Asked
 from mmr.index.reader import Index
 from mmr.index.recall import keep_queries, measure
+from mmr.index.remote import Remote
 from mmr.index.segments import file_sha256, live_rows, map_vectors
 from mmr.index.table import Params, parse
 from mmr.stream.records import Record
@@ -154,7 +155,7 @@ def rebuild(
         if kind is not None:
             row, params = parse(kind)
             _same_content(changer, row.name, params)
-            stays = {} if "dtype=" in kind else {"dtype": meta.dtype}
+            stays = {"dtype": meta.dtype} if "dtype" in params and "dtype=" not in kind else {}
             meta, stale = plan.converted(changer, row, {**params, **stays})
         keep_queries(changer, queries, reject=reject, model=model)
         merge.rebuild(changer, meta, stale)
@@ -207,7 +208,7 @@ def disk_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
-def tower_kind(index: Index) -> str:
+def tower_kind(index: Index | Remote) -> str:
     """The kind of the text tower beside the catalogue: "fp32", "int8", "damaged" or "none"."""
     path = index.tower()
     if path is None:

@@ -13,7 +13,6 @@ from mmr.index.content import Content, Fields, Ready, bad, content_of
 from mmr.index.table import parse
 
 if TYPE_CHECKING:
-    from mmr.index.catalogue import Meta
     from mmr.index.changer import Counts
     from mmr.index.table import Params, Row
 
@@ -28,14 +27,14 @@ class Intake(ABC):
     """Takes records one by one and stores them batch by batch; what a writer of any index builds on.
 
     path      a folder's path, or the address of an engine
-    meta      what the index is; None before it is made
+    meta      what the index is, a `Meta` or an engine's `About`; None before it is made
     counts    what was done so far
     dry_run   only count
     kind      what the user says of a new index, as `parse` gives it
     """
 
     path: Any
-    meta: Meta | None
+    meta: Any
     counts: Counts
     dry_run: bool
     kind: tuple[Row, Params] | None
@@ -45,7 +44,7 @@ class Intake(ABC):
         self._reject = reject
         self._declared = declared
         self._terms: Terms | None = None
-        self._seen: Meta | None = None
+        self._seen: Any = None
         self._fitting_models: set[str] = set()
         self._pending: dict[str, Fields] = {}
         self._earlier: list[Fields] = []  # came before another of their id: taken if that one proves bad
@@ -53,7 +52,7 @@ class Intake(ABC):
         self._since = 0.0
 
     @abstractmethod
-    def look(self) -> Meta | None:
+    def look(self) -> Any:
         """What the index is before it is opened for writing; None where there is none yet."""
 
     @abstractmethod
@@ -135,11 +134,11 @@ class Intake(ABC):
         """Get ready for a record of another model, in an index that takes two; others take one."""
         return
 
-    def terms_of(self, meta: Meta) -> tuple[str | None, int]:
+    def terms_of(self, meta: Any) -> tuple[str | None, int]:
         """The model and the length of the vectors that are taken now."""
         return meta.model, meta.dim
 
-    def content_of(self, meta: Meta | None) -> Content:
+    def content_of(self, meta: Any) -> Content:
         """What items are made from; of an index that is not made yet without `meta`."""
         if meta is not None:
             return content_of(meta.kind, meta.params)
@@ -205,10 +204,11 @@ class Intake(ABC):
 
     def _ready(self, batch: Sequence[Fields]) -> Ready:
         terms, meta = self._known_terms(), self.meta if self.meta is not None else self._seen
-        dtype = meta.dtype if meta is not None else str((self.kind or parse("flat"))[1]["dtype"]) or "float32"
+        asked = (self.kind or parse("flat"))[1].get("dtype")
+        dtype = meta.dtype if meta is not None else str(asked or "float32")
         return ready(batch, terms, dtype, self._reject)
 
-    def _other_terms(self, meta: Meta) -> bool:
+    def _other_terms(self, meta: Any) -> bool:
         """Whether another writer made or changed the index between our first look and our lock."""
         seen = self._seen
         return seen is None or (*self.terms_of(seen), seen.kind, seen.dtype) != (

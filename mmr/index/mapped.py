@@ -17,6 +17,7 @@ from mmr.stream.records import same_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mmr.index import AnyIndex
     from mmr.index.catalogue import Meta
     from mmr.index.reader import Index
 
@@ -84,7 +85,7 @@ def model_of(meta: Meta, model: str | None) -> str | None:
     return model if is_new(meta, model) else meta.model
 
 
-def takes(index: Index, model: str | None) -> bool:
+def takes(index: AnyIndex, model: str | None) -> bool:
     """Whether the index answers queries of a model by its map."""
     return index.meta.query_map is not None and index.meta.query_map.takes(model)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mmr.errors import BadDataError, MissingInputError, shown
+from mmr.errors import BadDataError, MissingInputError, UsageError, shown
 from mmr.index import catalogue, mapped
+from mmr.index.address import is_address, read
 from mmr.index.bases import Bases
 from mmr.index.catalogue import ROW_BITS, TOWER, Meta, in_chunks, is_data, place
 from mmr.index.items import COLUMNS, SAME_AS_ID, Item, to_dump, to_record
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mmr.index.bridge import Bridge
     from mmr.index.content import Content
     from mmr.index.corrected import Correction
+    from mmr.index.search import Answer, Wanted
     from mmr.index.segments import Segment
     from mmr.stream.records import Record
 
@@ -46,8 +48,13 @@ def open_index(path: str | os.PathLike[str]) -> Index:
     """Open an index for reading, without a lock that a writer would wait for.
 
     Raises `MissingInputError` where there is none, `BadDataError` where a file of it is missing or has not
-    the size that was written.
+    the size that was written; `UsageError` for an address, which `open_any` opens.
     """
+    if is_address(path):
+        raise UsageError(
+            f"this takes an index that is a folder, and {read(os.fspath(path))} is an engine's",
+            "Make a folder of it: mmr index ADDRESS --dump | mmr index FOLDER.",
+        )
     return Index(Path(path))
 
 
@@ -100,6 +107,20 @@ class Index(Lookup):
         from mmr.index.content import content_of
 
         return content_of(self.meta.kind, self.meta.params)
+
+    def count(self) -> int:
+        """How many live items there are."""
+        return self.meta.count
+
+    def unfit(self, query: Record) -> tuple[str, str] | None:
+        """What is wrong with a query, and what to do; else None."""
+        return self.content.unfit(self, query)
+
+    def search(self, queries: Sequence[Record], wanted: Wanted) -> list[Answer]:
+        """The hits of each query, as `mmr.index.search.search` finds them."""
+        from mmr.index.search import search
+
+        return search(self, queries, wanted)
 
     def rest(self) -> None:
         """Let go of the state that is pinned, so that nothing at all is held while the caller waits."""

@@ -19,10 +19,10 @@ from mmr.stream.files import sync_folder, whole_file
 from mmr.stream.records import same_model
 
 if TYPE_CHECKING:
-    from mmr.index.reader import Index
+    from mmr.index import AnyIndex
 
 
-def candidates(index: Index) -> Iterator[Path]:
+def candidates(index: AnyIndex) -> Iterator[Path]:
     """Files that may hold the text tower of the index's model: its own, then the one in the cache."""
     own = index.tower()
     if own is not None:

@@ -1,0 +1,77 @@
+"""A PostgreSQL with pgvector of the tests' own, out of the package pgserver; skips where that is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+
+class Server:
+    """A server of one test module: `address` of a collection, `kill` and `start` of its processes."""
+
+    def __init__(self, folder: Path) -> None:
+        import pgserver
+
+        self._server = pgserver.get_server(folder, cleanup_mode=None)
+        self.folder = folder
+        self.uri = self._server.get_uri()
+
+    def address(self, name: str) -> str:
+        return f"{self.uri}#{name}"
+
+    def kill(self) -> None:
+        """kill -9 of the whole server, as when its machine loses power."""
+        pid = int((self.folder / "postmaster.pid").read_text().split()[0])
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        while alive(pid):
+            time.sleep(0.02)
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        self._server._cleanup()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """A server in a folder of its own, gone at the end. pytest's own folders are not open to its user."""
+    for package in ("pgserver", "psycopg"):
+        pytest.importorskip(package, reason=f"needs {package}: pip install -e '.[dev]'")
+    folder = Path(tempfile.mkdtemp(prefix="mmr-pg-"))
+    runtime = folder / "runtime"
+    runtime.mkdir(mode=0o700)
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    running = None
+    try:
+        folder.chmod(0o755)
+        running = Server(folder / "data")
+        yield running
+    finally:
+        if running is not None:
+            with suppress(Exception):
+                running.stop()
+            with suppress(FileNotFoundError, IndexError, ValueError):
+                running.kill()
+        if before is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before
+        shutil.rmtree(folder, ignore_errors=True)
