@@ -25,7 +25,7 @@ MOST = 16_384  # rows that one answer may have, hits or items
 LONGEST = 65_535  # bytes of a string or of a record
 BESIDE = "mmr_collections"  # the collection that says what the others are
 BYTES = 8 << 20  # of vectors and records in one message
-PUT, LOAD = 120.0, 300.0  # seconds
+PUT, FLUSH, LOAD = 120.0, 20.0, 300.0  # seconds
 FIELDS = ["id", "path", "record"]
 
 
@@ -248,7 +248,7 @@ class Milvus:
         """Flush what a run wrote, so that searches find it in the structure, and load it."""
         if changed:
             with suppress(BusyError):  # flushes are rationed; what was written is safe without
-                self._call("flush", self._name, timeout=PUT)
+                self._call("flush", self._name, timeout=FLUSH)
             self._call("load_collection", self._name, timeout=LOAD)
 
     def build(self, about: About) -> None:
@@ -263,7 +263,7 @@ class Milvus:
 
     def facts(self) -> dict[str, Any]:
         """More that `--info` says."""
-        return {"server": f"Milvus {self._call('get_server_version')}"}
+        return {"engine": f"Milvus {self._call('get_server_version')}"}
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -52,7 +52,7 @@ class Client:
         self._url, self._token, self._database = ("", "", "") if self._file else _parts(address)
         self._client: Any = None
 
-    def __call__(self, method: str, *args: Any, timeout: float = ANSWER, **options: Any) -> Any:
+    def __call__(self, method: str, *args: Any, timeout: float | None = None, **options: Any) -> Any:
         """Call a method of the client, within so many seconds, and give what it returns.
 
         A server that takes no more is asked again, ever more slowly, until the time is over.
@@ -62,7 +62,7 @@ class Client:
         if self._client is None:
             self._client = self._opened() if self._file else self._connected()
         called = getattr(self._client, method)
-        return self._told(lambda: called(*args, timeout=timeout, **options), method)
+        return self._told(lambda: called(*args, timeout=timeout or ANSWER, **options), method)
 
     def close(self) -> None:
         """Let go of the connection; of a file, so that another process may open it."""
@@ -197,7 +197,7 @@ def _imported() -> tuple[Any, _Heard]:
     import pymilvus
 
     heard = _Heard()
-    for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite"):
+    for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite", "grpc"):
         logger = logging.getLogger(name)
         logger.handlers[:] = [heard]
         logger.propagate = False
