@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ class Param(NamedTuple):
     """One parameter of a kind: a whole number from `low` to `high`, or one word of `choices`.
 
     real  it need not be whole
+    late  a search alone uses it, and tuning leaves it as it is
     walk  what tuning tries of a parameter that a search alone uses, rising; empty for those of the files
     """
 
@@ -32,6 +34,7 @@ class Param(NamedTuple):
     high: int = 0
     choices: tuple[str, ...] = ()
     walk: tuple[int, ...] = ()
+    late: bool = False
     real: bool = False
 
     def read(self, text: str) -> Value:
@@ -234,7 +237,10 @@ KINDS = (
         (
             DTYPE._replace(default="float16"),
             _refine(50),
-            Param("least", 20_000, "among fewer items all are compared", 2, 1_000_000_000),
+            Param("least", 20_000, "among fewer items all are compared", 2, 1_000_000_000, late=True),
+            Param("score", "maxsim", "of items: by all of their vectors, or by those that are near (xtr)",
+                  choices=("maxsim", "xtr"), late=True),
+            Param("near", 1000, "xtr: vectors that are near each of the query's", 1, 100_000, late=True),
         ),
         False,
         "Khattab and Zaharia, 2020, ColBERT",
@@ -295,6 +301,26 @@ def parse(spec: str) -> tuple[Row, Params]:
 def knobs(kind: str) -> dict[str, tuple[int, ...]]:
     """What a search alone uses of a kind's parameters: name and the values that tuning tries, rising."""
     return {param.name: param.walk for param in parse(kind)[0].params if param.walk}
+
+
+def told(kind: str, pairs: Sequence[str]) -> Params:
+    """Read `name=value` pairs of what a search alone uses of a kind.
+
+    Raises `UsageError` for what is no such parameter, and a value out of range.
+    >>> told("hnsw", ["ef=128"])
+    {'ef': 128}
+    """
+    own = {param.name: param for param in parse(kind)[0].params if param.walk or param.late}
+    found: Params = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if name not in own:
+            has = f"It has: {', '.join(own)}." if own else ""
+            raise UsageError(f"{shown(name)!r} is nothing that a search of {kind} is told.", has)
+        if not equals:
+            raise UsageError(f"{shown(pair)} gives no value.", f"Write {name}=VALUE.")
+        found[name] = own[name].read(value)
+    return found
 
 
 def spelled(kind: str, params: Params) -> str:

@@ -17,6 +17,7 @@ from mmr.index.answer import answer
 from mmr.index.check import check, compact, describe, rebuild
 from mmr.index.corrected import Correction, correct
 from mmr.index.search import Wanted, search
+from mmr.index.table import told
 from mmr.index.tune import tune
 from mmr.stream.records import Record
 from tests.index.made import fail, unit
@@ -315,3 +316,55 @@ def test_offsets_that_lead_nowhere_are_refused(tmp_path):
     file.write_bytes(whole[:136] + (2**40).to_bytes(8, "little") + whole[144:])
     with open_index(path) as index, pytest.raises(BadDataError, match="does not say where"):
         index.segments()
+
+
+def xtr_naive(items, asked, near):
+    """XTR over the vectors of all items, by loops."""
+    rows = [(item["id"], row.astype(np.float64)) for item in items for row in item["vectors"]]
+    total = {}
+    floors = []
+    for one in asked["vectors"].astype(np.float64):
+        hits = sorted(((float(one @ row), name) for name, row in rows), reverse=True)[:near]
+        floors.append(hits[-1][0])
+        own = {}
+        for score, name in hits:
+            own.setdefault(name, score)
+        total[len(floors)] = own
+    names = {name for own in total.values() for name in own}
+    scores = {
+        name: np.mean([own.get(name, floor) for own, floor in zip(total.values(), floors, strict=True)])
+        for name in names
+    }
+    return sorted(((score, name) for name, score in scores.items()), reverse=True)
+
+
+@pytest.mark.parametrize("near", [1, 7, 40, 100_000])
+def test_xtr_counts_the_vectors_that_are_near(tmp_path, near):
+    path = tmp_path / "x.mmr"
+    upsert(path, [item(i) for i in range(20)], reject=fail, kind="maxsim")
+    upsert(path, [item(i, 1) for i in range(10, 30)], reject=fail)
+    delete(path, ["i0", "i12"])
+    wanted = Wanted(50, knobs={"score": "xtr", "near": near})
+    asked = [query(1), query(2, 1), query(3, 4, exclude=["i1"], among=[f"i{i}" for i in range(15)])]
+    held = stored(path)
+    with open_index(path) as index:
+        found = search(index, asked, wanted)
+        assert [search(index, [one], wanted)[0] for one in asked] == found
+        means = search(index, asked[:1], Wanted(50))[0]
+    for one, hits in zip(asked, found, strict=True):
+        names = set(one.get("among", [item["id"] for item in held])) - set(one.get("exclude", ()))
+        expected = xtr_naive([item for item in held if item["id"] in names], one, near)
+        assert [name for _, name in pairs(hits)] == [name for _, name in expected]
+        assert [score for score, _ in pairs(hits)] == pytest.approx([s for s, _ in expected], abs=1e-6)
+    if near == 100_000:
+        assert [hit["score"] * 3 for hit in found[0]] == pytest.approx(
+            [hit["score"] for hit in means], abs=1e-5
+        )
+
+
+def test_what_a_search_is_told(pages):
+    assert told("maxsim", ["score=xtr", "near=5"]) == {"score": "xtr", "near": 5}
+    for wrong, said in (("ef=3", "nothing that a search of maxsim is told"), ("near", "gives no value"),
+                        ("near=0", "whole number from 1"), ("dtype=int8", "nothing that")):  # fmt: skip
+        with pytest.raises(UsageError, match=said):
+            told("maxsim", [wrong])
