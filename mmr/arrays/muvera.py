@@ -7,16 +7,21 @@ our own, so encodings differ from those of that program.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmr.arrays.ragged import Ragged
 
 Wide = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 MOST = 16  # random planes, so that blocks can be counted
 CLOSE = 1e-9  # to a plane, beside the largest number
+TOKENS = 4096  # vectors at a time
+FAR = 1 << 32  # above every number of a vector
+CELLS = 1 << 22  # numbers of encodings at a time
 
 
 @dataclass(frozen=True)
@@ -84,37 +89,98 @@ class Muvera:
 
     def query(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Encode a query's vectors (n, dim): each block is the sum of its own; returns (length,)."""
-        _, member, projected = self._blocks(rows)
-        return self._finished(member @ projected)
+        found: NDArray[np.float32] = self._finished(self._pieces(rows, np.float64).sums)[0]
+        return found
 
     def document(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Encode a document's vectors (n, dim): each block is the mean of its own; returns (length,)."""
-        bits, member, projected = self._blocks(rows)
-        counts = member.sum(axis=2, keepdims=True)
-        found = member @ projected / np.maximum(counts, 1)
-        if self.fill and self.ksim:
-            code = np.arange(self.block)
-            wrong = np.bitwise_count(bits[:, None, :] ^ (code ^ (code >> 1))[:, None])
-            nearest = np.take_along_axis(projected, wrong.argmin(axis=2)[:, :, None], axis=1)
-            found = np.where(counts > 0, found, nearest)
-        return self._finished(found)
+        found: NDArray[np.float32] = self._filled(self._pieces(rows, np.float64))[0]
+        return found
 
-    def _blocks(self, rows: NDArray[Any]) -> tuple[Whole, Wide, Wide]:
-        """Sides of the planes as bits (reps, n), members (reps, blocks, n), projected (reps, n, width)."""
+    def documents(self, bags: Ragged, items: Whole) -> NDArray[np.float32]:
+        """Encode several documents at once, projected in float32.
+
+        items    ascending numbers of documents that have vectors
+        returns  (items, length); memory for that, and for 4,096 vectors and what they become
+        """
+        found = np.empty((len(items), self.length), np.float32)
+        step = max(1, CELLS // (self.reps * self.block * self.width))
+        for start in range(0, len(items), step):
+            for part, rows, begins in bags.blocks(items[start : start + step], TOKENS):
+                alone = len(begins) == 1
+                pieces = self._pieces(rows, np.float32) if alone else self._pooled(rows, begins, np.float32)
+                found[start + part.start : start + part.stop] = self._filled(pieces)
+        return found
+
+    def _pieces(self, rows: NDArray[Any], dtype: Any) -> _Pooled:
+        """What the vectors (n, dim) of one bag add up to, some of them at a time."""
         if rows.ndim != 2 or not len(rows) or rows.shape[1] != self.dim:
             raise ValueError(f"vectors of {self.dim} numbers, at least one")
-        wide = rows.astype(np.float64)
-        bits = np.zeros((self.reps, len(rows)), np.int64)
+        begin = np.zeros(1, np.int64)
+        whole = self._pooled(rows[:TOKENS], begin, dtype)
+        for start in range(TOKENS, len(rows), TOKENS):
+            more = self._pooled(rows[start : start + TOKENS], begin, dtype)
+            nearer = more.wrong < whole.wrong
+            whole = _Pooled(whole.sums + more.sums, whole.counts + more.counts,
+                            np.where(nearer, more.wrong, whole.wrong),
+                            np.where(nearer[..., None], more.nearest, whole.nearest))  # fmt: skip
+        return whole
+
+    def _pooled(self, rows: NDArray[Any], begins: Whole, dtype: Any) -> _Pooled:
+        """What the vectors (n, dim) of bags that begin at `begins` (m,) add up to in each block."""
         number = np.zeros((self.reps, len(rows)), np.int64)
-        for side in self._sides(wide):
-            bits = 2 * bits + side
+        for side in self._sides(rows.astype(np.float64)):
             number = 2 * number + (side ^ (number & 1))  # bits as a Gray code
-        member = (number[:, None, :] == np.arange(self.block)[:, None]).astype(np.float64)
+        projected = self._projected(rows.astype(dtype, copy=False))
+        shape = (self.reps, len(begins), self.block)
+        sums, counts = np.zeros((*shape, self.width)), np.zeros(shape, np.int64)
+        row = np.full(shape, FAR)
+        owner = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(rows))) * self.block
+        for rep in range(self.reps):
+            place = (owner + number[rep]).astype(
+                np.uint16 if len(begins) * self.block < 1 << 16 else np.int64
+            )
+            order = np.argsort(place, kind="stable")
+            sorted_ = place[order].astype(np.int64)
+            first = np.flatnonzero(np.diff(sorted_, prepend=-1))
+            filled = sorted_[first]
+            sums[rep].reshape(-1, self.width)[filled] = np.add.reduceat(
+                projected[rep][order], first, dtype=np.float64
+            )
+            counts[rep].reshape(-1)[filled] = np.diff(first, append=len(rows))
+            row[rep].reshape(-1)[filled] = order[first]
+        wrong, row = np.divmod(self._nearest(row), FAR)
+        return _Pooled(sums, counts, wrong, projected[np.arange(self.reps)[:, None, None], row])
+
+    def _nearest(self, row: Whole) -> Whole:
+        """The vector of each block that is on the wrong side of the fewest planes, of equal ones the first.
+
+        row      (..., blocks) the first vector of each block, FAR where it has none
+        returns  that vector's number and FAR for each plane, the same shape: the distance transform of a cube
+        """
+        code = np.arange(self.block)
+        code ^= code >> 1
+        found = np.empty_like(row)
+        found[..., code] = row
+        found[found == FAR] = FAR * (self.ksim + 1)
+        for plane in range(self.ksim):
+            found = np.minimum(found, found[..., np.arange(self.block) ^ (1 << plane)] + FAR)
+        return found[..., code]
+
+    def _projected(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Vectors (n, dim) as each repetition adds them up: (reps, n, width)."""
         if self.dproj is None:
-            return bits, member, np.broadcast_to(wide, (self.reps, *wide.shape))
-        spread = np.zeros((self.reps, self.dim, self.dproj))
+            return np.broadcast_to(rows, (self.reps, *rows.shape))
+        spread = np.zeros((self.reps, self.dim, self.dproj), rows.dtype)
         np.put_along_axis(spread, self.column[:, :, None], self.sign[:, :, None], axis=2)
-        return bits, member, wide @ spread
+        return rows @ spread
+
+    def _filled(self, pooled: _Pooled) -> NDArray[np.float32]:
+        """Means of blocks, and the nearest vector in empty ones: documents (m, length)."""
+        found = pooled.sums / np.maximum(pooled.counts, 1)[..., None]
+        if self.fill and self.ksim:
+            found = np.where(pooled.counts[..., None] > 0, found, pooled.nearest)
+        return self._finished(found)
 
     def _sides(self, wide: Wide) -> Whole:
         """On which side of each plane each vector is: (ksim, reps, n) of 0 and 1."""
@@ -125,10 +191,26 @@ class Muvera:
         return sides
 
     def _finished(self, blocks: Wide) -> NDArray[np.float32]:
-        flat = blocks.ravel()
+        """Blocks (reps, m, blocks, width) as encodings (m, length)."""
+        flat = blocks.transpose(1, 0, 2, 3).reshape(blocks.shape[1], -1)
         if self.final is not None:
-            flat = np.bincount(self.bucket, self.turn * flat, self.final).astype(np.float64, copy=False)
+            flat = np.stack([np.bincount(self.bucket, self.turn * one, self.final) for one in flat])
         return flat.astype(np.float32)
+
+
+class _Pooled(NamedTuple):
+    """What m bags add up to in the blocks of each repetition.
+
+    sums     (reps, m, blocks, width)
+    counts   (reps, m, blocks), how many vectors
+    wrong    (reps, m, blocks), on the wrong side of how many planes the nearest vector is
+    nearest  (reps, m, blocks, width), that vector, of equal ones the first
+    """
+
+    sums: Wide
+    counts: Whole
+    wrong: Whole
+    nearest: NDArray[Any]
 
 
 def _raw(seed: int, count: int) -> NDArray[np.uint64]:

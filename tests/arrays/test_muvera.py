@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmr.arrays import muvera
 from mmr.arrays.maxsim import maxsim
 from mmr.arrays.muvera import Muvera
 from mmr.arrays.ragged import stacked
@@ -133,3 +134,24 @@ def test_settings_out_of_range(wrong):
 def test_bags_of_another_shape(rows):
     with pytest.raises(ValueError, match="vectors of 8 numbers"):
         Muvera(8, dproj=4).document(rows)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1), counts=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    ksim=st.integers(0, 4), dproj=st.none() | st.integers(1, 5), fill=st.booleans(), pieces=st.integers(1, 40),
+)  # fmt: skip
+def test_many_documents_are_what_each_is_alone(seed, counts, ksim, dproj, fill, pieces):
+    rng = np.random.default_rng(seed)
+    bags = [bag(rng, n, 5) for n in counts]
+    how = Muvera(5, 2, ksim, dproj, fill, seed=seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(muvera, "TOKENS", pieces)
+        found = how.documents(stacked(bags), np.arange(len(bags)))
+        few = how.documents(stacked(bags), np.arange(len(bags))[1::2])
+        long = np.stack([how.document(rows) for rows in bags])
+        asked = np.stack([how.query(rows) for rows in bags])
+    expected = np.stack([naive(how, rows, is_query=False) for rows in bags])
+    assert found == pytest.approx(expected, abs=1e-6) and long == pytest.approx(expected, abs=1e-6)
+    assert few == pytest.approx(expected[1::2], abs=1e-6)
+    assert asked == pytest.approx(np.stack([naive(how, rows, is_query=True) for rows in bags]), abs=1e-6)
