@@ -135,7 +135,8 @@ def fit_words(values: dict[str, Any], words: Source, sources: Sequence[Source]) 
             raise BadDataError(f"{where} has no text", "A list of words has a text beside each vector.")
         listed.setdefault(text, vector)
     if len(listed) < 2:
-        raise BadDataError(f"{shown(words[0])} holds {len(listed):,} of two words at least", "A lexicon has hundreds of them.")
+        what = f"{shown(words[0])} holds {len(listed):,} of two words at least"
+        raise BadDataError(what, "A lexicon has hundreds of them.")
     rows = np.stack(list(listed.values()))
     if not np.ptp(rows, axis=0).any():
         raise BadDataError(f"the words of {shown(words[0])} have one vector", "Nothing tells them apart.")
