@@ -139,7 +139,8 @@ def test_bags_of_another_shape(rows):
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1), counts=st.lists(st.integers(1, 9), min_size=1, max_size=6),
-    ksim=st.integers(0, 4), dproj=st.none() | st.integers(1, 5), fill=st.booleans(), pieces=st.integers(1, 40),
+    ksim=st.integers(0, 4), dproj=st.none() | st.integers(1, 5), fill=st.booleans(),
+    pieces=st.integers(1, 40),
 )  # fmt: skip
 def test_many_documents_are_what_each_is_alone(seed, counts, ksim, dproj, fill, pieces):
     rng = np.random.default_rng(seed)
