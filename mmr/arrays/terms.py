@@ -221,6 +221,18 @@ def scores(held: Bags, places: Places, weigh: Weigh, rows: Places) -> tuple[Wide
     return score, shares
 
 
+def equal_bags(one: Bags, rows: Places, other: Bags, others: Places) -> NDArray[np.bool_]:
+    """Whether items `rows` of one have the terms and weights of items `others` of another, (m,)."""
+    old, new = one.only(rows.tolist()), other.only(others.tolist())
+    equal: NDArray[np.bool_] = np.diff(old.offsets) == np.diff(new.offsets)
+    alike = np.flatnonzero(equal)
+    old, new = old.only(alike.tolist()), new.only(alike.tolist())
+    names = [new.vocabulary.name(place) for place in range(len(new.vocabulary))]
+    wrong = (old.vocabulary.find(names)[new.terms] != old.terms) | (new.weights != old.weights)
+    equal[np.repeat(alike, np.diff(new.offsets))[wrong]] = False
+    return equal
+
+
 class Joined(NamedTuple):
     """One vocabulary of several, and the number that every term of each has in it; -1 of unused ones."""
 

@@ -9,6 +9,7 @@ whatever a query leaves out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,22 +17,21 @@ import numpy as np
 
 from mmr.arrays.bm25 import Saturated, idf, norms
 from mmr.arrays.sparse import Inverted, Plain, proposed
-from mmr.arrays.terms import LARGEST, Places, scores
+from mmr.arrays.terms import LARGEST, Places, Wide, scores
 from mmr.arrays.topk import Nearest, ranked
 from mmr.index import search as plain
-from mmr.index.coded import Coded, damaged
-from mmr.index.sparse import Terms, sound
-from mmr.index.table import adapter
-from mmr.index.termfile import map_lists, name_of, write_lists
+from mmr.index.coded import Coded
+from mmr.index.sparse import Terms, of
+from mmr.index.termfile import map_lists, name_of, reading, write_lists
 
 if TYPE_CHECKING:
-    from mmr.arrays.topk import Rows
+    from mmr.arrays.topk import Floats, Rows
     from mmr.index import Index, Segment
     from mmr.index.search import Wanted
     from mmr.index.table import Params
     from mmr.stream.records import Record
 
-Weighed = Plain | Saturated
+FEW = 20  # items are looked at one by one where fewer than one in so many may come
 
 
 class Lists(Coded):
@@ -52,7 +52,7 @@ class Lists(Coded):
         if segment.structure is None:
             return None
         try:
-            return map_lists(segment.structure, sound(segment))
+            return map_lists(segment.structure, of(segment))
         except FileNotFoundError:
             return None
 
@@ -61,104 +61,125 @@ class Query(NamedTuple):
     """The terms of a query that have a weight, ascending by UTF-8, and their weights."""
 
     names: list[bytes]
-    weights: Any
+    weights: Wide
+
+
+class Held:
+    """A segment as it is compared: its bags, and its lists where it has some and they are wanted.
+
+    norms  (n,) what the length of every item adds to its counts, and k1, of words; else None
+    """
+
+    def __init__(self, segment: Segment, lists: Inverted | None) -> None:
+        self.segment, self.lists, self.bags = segment, lists, of(segment)
+        self.norms: tuple[Wide, float] | None = None
+        self._have: Places | None = None
+
+    def reading(self) -> AbstractContextManager[None]:
+        """What names the file of bags where it is found to be damaged."""
+        return reading(self.segment.folder / name_of(self.segment.number))
+
+    def proposing(self) -> AbstractContextManager[None]:
+        """The same of the lists."""
+        assert self.segment.structure is not None
+        return reading(self.segment.structure)
+
+    def have(self, name: bytes) -> int:
+        """How many live items have a word."""
+        with self.reading():
+            place = self.bags.vocabulary.find([name])
+            if place[0] < 0:
+                return 0
+            if self.lists is None:
+                return int(self._counted()[place[0]])
+        with self.proposing():
+            return int(self.segment.live[self.lists.postings(place)[0]].sum())
+
+    def _counted(self) -> Places:
+        """How many live items have each word, by looking at all."""
+        if self._have is None:
+            self._have = np.zeros(len(self.bags.vocabulary), np.int64)
+            for _, _, terms, _ in self.bags.blocks(np.flatnonzero(self.segment.live)):
+                self._have += np.bincount(terms, minlength=len(self._have))
+        return self._have
+
+    def weighed(self, query: Query) -> tuple[Places, Plain | Saturated]:
+        """The terms of a query that the segment has, ascending, and what each adds."""
+        places = self.bags.vocabulary.find(query.names)
+        known = np.flatnonzero(places >= 0)
+        places, weights = places[known], query.weights[known]
+        return places, Plain(weights) if self.norms is None else Saturated(weights, *self.norms)
+
+    def best(self, query: Query, k: int, allowed: Rows | None) -> tuple[Rows, Floats]:
+        """The items that may be among the k best, of those allowed, and their scores as float32."""
+        with self.reading():
+            places, adds = self.weighed(query)
+            few = allowed is not None and FEW * len(allowed) < self.segment.rows
+            if not len(places) or self.lists is None or few:
+                rows = np.arange(self.segment.rows) if allowed is None else allowed
+                rows = rows if len(places) else rows[:0]
+                score, shares = scores(self.bags, places, adds, rows)
+                return _first(rows[shares], score[shares], k)
+        dead = None
+        if allowed is not None:
+            dead = np.ones(self.segment.rows, bool)
+            dead[allowed] = False
+        with self.proposing():
+            rows, score = proposed(self.lists, places, adds, k, dead)
+        if self.norms is None:
+            with self.reading():
+                score, _ = scores(self.bags, places, adds, rows)
+        return _first(rows, score, k)
+
+    def shares(self, query: Query, row: int) -> dict[str, float]:
+        """What each term that a query and an item share adds to the score, the most first."""
+        with self.reading():
+            places, adds = self.weighed(query)
+            (_, _, terms, weights), = self.bags.blocks(np.array([row]))  # fmt: skip
+            shared = np.flatnonzero(np.isin(terms, places))
+            which = np.searchsorted(places, terms[shared])
+            values = adds(weights[shared].astype(np.float64), which, np.full(len(shared), row))
+            found = zip(self.bags.vocabulary.words(terms[shared]), values.tolist(), strict=True)
+            return dict(sorted(found, key=lambda pair: (-pair[1], pair[0])))
 
 
 class Asked:
     """What queries are compared with: the segments of one state of an index.
 
-    Raises `BadDataError` where a file is found damaged while it is used.
+    parts  the segments
+    exact  look at every item, not at the lists
     """
 
     def __init__(self, content: Terms, index: Index, exact: bool = False) -> None:
-        self._content, self._counted, self._params = content, content.field == "text", index.meta.params
-        self.segments = index.segments()
-        kind: Any = adapter(index.meta.kind)
-        self.lists = [None if exact else kind.of(segment) for segment in self.segments]
+        self._content, kind = content, Lists()
+        self.parts = [Held(one, None if exact else kind.of(one)) for one in index.segments()]
         self._holding: dict[bytes, int] = {}
-        self._norms = self._of_lengths() if self._counted else []
+        self._items = 0
+        if content.field == "text":
+            self._measure(*(float(index.meta.params[name]) for name in ("k1", "b")))
 
-    def _of_lengths(self) -> list[Any]:
-        """What the length of every item adds to its counts, a segment each."""
-        columns = [np.asarray(sound(segment).lengths, np.float64) for segment in self.segments]
-        live = [column[segment.live] for column, segment in zip(columns, self.segments, strict=True)]
-        self._items = sum(len(column) for column in live)
-        mean = float(sum(column.sum() for column in live)) / max(self._items, 1)
-        k1, b = (float(self._params[name]) for name in ("k1", "b"))
-        return [norms(column, mean, k1, b) for column in columns]
+    def _measure(self, k1: float, b: float) -> None:
+        """Count the live texts, and take what the length of every text adds to its counts."""
+        total, columns = 0.0, []
+        for part in self.parts:
+            columns.append(np.asarray(part.bags.lengths, np.float64))
+            live = columns[-1][part.segment.live]
+            self._items, total = self._items + len(live), total + float(live.sum())
+        for part, column in zip(self.parts, columns, strict=True):
+            part.norms = norms(column, total / max(self._items, 1), k1, b), k1
 
     def query(self, record: Record) -> Query:
         """The terms of a query; of words, how often each is asked for times what it weighs."""
         bag = sorted(self._content.bag(record, -LARGEST).items())
-        names = [name for name, _ in bag]
-        weights = np.array([weight for _, weight in bag], np.float64)
-        if self._counted and names:
-            weights = weights * idf(np.array([self._have(name) for name in names], np.float64), self._items)
-        return Query(names, weights)
-
-    def _have(self, name: bytes) -> int:
-        """How many live items have a word."""
-        if name not in self._holding:
-            self._holding[name] = sum(
-                map(self._have_in, range(len(self.segments)), [name] * len(self.segments))
+        names, weights = [name for name, _ in bag], np.array([weight for _, weight in bag], np.float64)
+        if self._content.field == "text":
+            for name in names:
+                if name not in self._holding:
+                    self._holding[name] = sum(part.have(name) for part in self.parts)
+            weights = weights * idf(
+                np.array([self._holding[name] for name in names], np.float64), self._items
             )
-        return self._holding[name]
-
-    def _have_in(self, part: int, name: bytes) -> int:
-        segment, lists = self.segments[part], self.lists[part]
-        held = sound(segment)
-        places = held.vocabulary.find([name])
-        if places[0] < 0:
-            return 0
-        if lists is not None:
-            return int(segment.live[lists.postings(places)[0]].sum())
-        return sum(int(segment.live[part.start + item[terms == places[0]]].sum())
-                   for part, item, terms, _ in held.blocks(np.arange(segment.rows)))  # fmt: skip
-
-    def weighed(self, part: int, query: Query) -> tuple[Places, Weighed]:
-        """The terms of a query that a segment has, ascending, and what each adds."""
-        places = sound(self.segments[part]).vocabulary.find(query.names)
-        known = np.flatnonzero(places >= 0)
-        weights = query.weights[known]
-        if self._counted:
-            return places[known], Saturated(weights, self._norms[part], float(self._params["k1"]))
-        return places[known], Plain(weights)
-
-    def best(self, part: int, query: Query, k: int, allowed: Rows | None) -> tuple[Rows, Any]:
-        """The items of a segment that may be among the k best, of those allowed, and their scores."""
-        segment, lists, held = self.segments[part], self.lists[part], sound(self.segments[part])
-        places, adds = self.weighed(part, query)
-        if not len(places):
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        few = allowed is not None and 20 * len(allowed) < segment.rows
-        if lists is None or few:
-            rows = np.arange(segment.rows) if allowed is None else allowed
-            score, shares = scores(held, places, adds, rows)
-            rows, score = rows[shares], score[shares]
-        else:
-            dead = None
-            if allowed is not None:
-                dead = np.ones(segment.rows, bool)
-                dead[allowed] = False
-            rows, score = proposed(lists, places, adds, k, dead)
-            if not self._counted:
-                score, _ = scores(held, places, adds, rows)
-        found = score.astype(np.float32)
-        if len(rows) > k > 0:
-            good = found >= np.partition(found, len(found) - k)[len(found) - k]
-            rows, found = rows[good], found[good]
-        return rows, found
-
-    def shares(self, part: int, query: Query, row: int) -> dict[str, float]:
-        """What each term that a query and an item share adds to the score, the most first."""
-        held = sound(self.segments[part])
-        places, adds = self.weighed(part, query)
-        (_, _, terms, weights), = held.blocks(np.array([row]))  # fmt: skip
-        shared = np.flatnonzero(np.isin(terms, places))
-        which = np.searchsorted(places, terms[shared])
-        values = adds(weights[shared].astype(np.float64), which, np.full(len(shared), row))
-        found = zip(held.vocabulary.words(terms[shared]), values.tolist(), strict=True)
-        return dict(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+        return Query(names, weights)
 
 
 def places(content: Terms, index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Nearest]:
@@ -169,24 +190,29 @@ def places(content: Terms, index: Index, queries: Sequence[Record], wanted: Want
     segments = index.segments()
     allowed = plain.allowed_rows(index, segments, wanted.where)
     names = plain.names_of(index, segments)
-    try:
-        asked = Asked(content, index, wanted.exact)
-        found = []
-        for record in queries:
-            rows = allowed
-            excluded = plain.rows_of(index, plain.excluded_names(record, wanted))
-            if excluded or "among" in record:
-                among = plain.rows_of(index, record["among"]) if "among" in record else None
-                rows = plain.narrowed(segments, allowed, among, excluded)
-            query = asked.query(record)
-            columns = [asked.best(part, query, wanted.k, mine) for part, mine in enumerate(rows)]
-            found.append(_merged(columns, wanted.k, names))
-    except ValueError as error:
-        raise damaged(index.path / name_of(segments[0].number)) from error
+    asked, found = Asked(content, index, wanted.exact), []
+    for record in queries:
+        rows = allowed
+        excluded = plain.rows_of(index, plain.excluded_names(record, wanted))
+        if excluded or "among" in record:
+            among = plain.rows_of(index, record["among"]) if "among" in record else None
+            rows = plain.narrowed(segments, allowed, among, excluded)
+        query = asked.query(record)
+        columns = [part.best(query, wanted.k, mine) for part, mine in zip(asked.parts, rows, strict=True)]
+        found.append(_merged(columns, wanted.k, names))
     return found
 
 
-def _merged(columns: Sequence[tuple[Rows, Any]], k: int, names: Any) -> Nearest:
+def _first(rows: Rows, score: Wide, k: int) -> tuple[Rows, Floats]:
+    """The k best, and those that tie with the k-th as float32."""
+    found = score.astype(np.float32)
+    if len(rows) > k > 0:
+        good = found >= np.partition(found, len(found) - k)[len(found) - k]
+        rows, found = rows[good], found[good]
+    return rows, found
+
+
+def _merged(columns: Sequence[tuple[Rows, Floats]], k: int, names: Any) -> Nearest:
     """The k best of what segments gave."""
     none = np.empty(0, np.int64)
     part = np.concatenate([none, *(np.full(len(rows), number) for number, (rows, _) in enumerate(columns))])

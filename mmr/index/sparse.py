@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmr.arrays.terms import LARGEST, Bags, Joined, bags, checked, joined
+from mmr.arrays.terms import LARGEST, Bags, Joined, bags, checked, equal_bags, joined
 from mmr.arrays.words import FINGERPRINT, words
 from mmr.errors import BadDataError, Reject, shown
 from mmr.index.content import Content, Fields, Ready, bad
-from mmr.index.termfile import map_bags, name_of, write_bags
+from mmr.index.termfile import map_bags, name_of, reading, write_bags
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,24 +81,22 @@ class Terms(Content):
 
     def same(self, changer: Changer, number: int, rows: Rows, found: Ready, mine: Rows) -> NDArray[np.bool_]:
         """Whether `rows` of a stored segment hold the terms and weights that the records `mine` bring."""
-        held, new = held_by(changer, number), found.beside.only(mine.tolist())
-        equal: NDArray[np.bool_] = held.counts(rows) == new.counts(np.arange(len(mine)))
-        alike = np.flatnonzero(equal)
-        old, new = held.only(rows[alike].tolist()), new.only(alike.tolist())
-        names = [new.vocabulary.name(place) for place in range(len(new.vocabulary))]
-        other = (held.vocabulary.find(names)[new.terms] != old.terms) | (new.weights != old.weights)
-        item = np.repeat(alike, np.diff(new.offsets))
-        equal[item[other]] = False
-        return equal
+        with reading(changer.path / name_of(number)):
+            return equal_bags(held_by(changer, number), rows, found.beside, mine)
 
     def merged(self, changer: Changer, number: int, kept: Kept, meta: Meta) -> list[Written]:
         """Gather the bags of the items that a merged segment keeps."""
-        parts = [(held_by(changer, old), rows) for old, rows in kept]
+        parts = [(self.source(changer, old), rows) for old, rows in kept]
         return [write_bags(changer.path, number, parts, joined(parts))]
 
     def source(self, changer: Changer, number: int) -> Bags:
-        """What the lists of a segment are built of."""
-        return held_by(changer, number)
+        """The bags of a segment, which are known to be sound then."""
+        held = held_by(changer, number)
+        with reading(changer.path / name_of(number)):
+            held.vocabulary.words(range(len(held.vocabulary)))
+            for _ in held.blocks(np.arange(len(held))):
+                pass
+        return held
 
     def mapped(self, index: Index, segment: Segment, files: Mapping[str, FileIO]) -> Segment:
         """The segment with its `Bags`."""
@@ -106,7 +104,8 @@ class Terms(Content):
 
     def of_row(self, segment: Segment, row: int) -> dict[str, Any]:
         """The weighted terms of one item."""
-        return {"sparse": sound(segment).bag(row)}
+        with reading(segment.folder / name_of(segment.number)):
+            return {"sparse": of(segment).bag(row)}
 
     def bytes_of(self, segment: Segment) -> int:
         """Bytes of the terms, as a segment stores them."""
@@ -128,7 +127,7 @@ class Terms(Content):
 
     def facts(self, index: Index) -> dict[str, Any]:
         """How many terms the items have, together and on average."""
-        count = sum(int(sound(one).counts(np.flatnonzero(one.live)).sum()) for one in index.segments())
+        count = sum(int(of(one).counts(np.flatnonzero(one.live)).sum()) for one in index.segments())
         terms = max((len(one.beside.vocabulary) for one in index.segments()), default=0)
         return {"terms": terms, "terms_an_item": round(count / max(index.meta.count, 1), 1)}
 
@@ -203,7 +202,7 @@ def held_by(changer: Changer, number: int) -> Bags:
     return held
 
 
-def sound(segment: Segment) -> Bags:
+def of(segment: Segment) -> Bags:
     """The bags of a segment."""
     held: Bags = segment.beside
     return held

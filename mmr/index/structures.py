@@ -93,7 +93,7 @@ def convert(changer: Changer, meta: Meta, stale: Sequence[str] = ()) -> None:
         for number, file in written:
             changer.add_files(number, [file])
     changer.meta = meta
-    remove(changer, old)
+    remove(changer, sorted(set(old) - {file.name for _, file in written}))
 
 
 def remove(changer: Changer, names: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,7 @@ def map_bags(file: BufferedReader | FileIO, items: int) -> Bags:
     sizes, mapped = _opened(file, BAGS, path)
     arrays = _arrays(mapped, _bags_layout(*sizes[:5]), path) if sizes[4] in (0, 1) else []
     if not arrays or sizes[0] != items:
-        raise _not_bags(path, items)
+        raise _unsound(path)
     offsets, ends, keys, terms, weights, lengths, names = arrays
     return Bags(Vocabulary(names, ends, keys), offsets, terms, weights, lengths if sizes[4] else None)
 
@@ -133,16 +134,16 @@ def _header(magic: bytes, sizes: Sequence[int]) -> bytes:
 def _opened(file: BufferedReader | FileIO, magic: bytes, path: Path) -> tuple[list[int], mmap.mmap]:
     """The sizes that a file states, and its bytes mapped."""
     if os.fstat(file.fileno()).st_size < HEADER:
-        raise damaged(path)
+        raise _unsound(path)
     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if mapped[:8] != magic:
-        raise damaged(path)
+        raise _unsound(path)
     return [int.from_bytes(mapped[at : at + 8], "little") for at in range(8, HEADER, 8)], mapped
 
 
 def _arrays(mapped: mmap.mmap, layout: Layout, path: Path) -> list[NDArray[Any]]:
     if HEADER + sum(map(_bytes, layout)) != len(mapped):
-        raise damaged(path)
+        raise _unsound(path)
     found, at = [], HEADER
     for dtype, count in layout:
         found.append(np.frombuffer(mapped, dtype, count, at))
@@ -150,8 +151,21 @@ def _arrays(mapped: mmap.mmap, layout: Layout, path: Path) -> list[NDArray[Any]]
     return found
 
 
-def _not_bags(path: Path, items: int) -> BadDataError:
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what is found wrong with a mapped file while it is used into an error that names the file."""
+    try:
+        yield
+    except ValueError as error:
+        raise _unsound(path) from error
+
+
+def _unsound(path: Path) -> BadDataError:
+    if path.suffix == ".lists":
+        return damaged(path)
+    index = shown(str(path.parent))
     return BadDataError(
-        f"{shown(str(path))} does not hold the terms of {items:,} items",
-        f"`mmr index {shown(str(path.parent))} --check` says what is damaged.",
+        f"{shown(str(path))} is damaged",
+        f"Index its items again, or restore it from a copy; `mmr index {index} --check` says what else is "
+        "damaged.",
     )
