@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mmr.cli.encoders import Encoders
-    from mmr.index import Index
+    from mmr.index import AnyIndex
     from mmr.normalize.bank import Bank
     from mmr.stream.records import Record
 
@@ -38,7 +38,7 @@ def embedder(encoders: Encoders, templates: tuple[str, ...]) -> Embed:
     return embed
 
 
-def read(bank: str, index: Index, model: str | None, embed: Embed, templates: tuple[str, ...],
+def read(bank: str, index: AnyIndex, model: str | None, embed: Embed, templates: tuple[str, ...],
          report: Report) -> Bank:  # fmt: skip
     """Read a bank: `words` and `words:en,de` are what ships, anything else is a file of vectors.
 
@@ -55,11 +55,11 @@ def read(bank: str, index: Index, model: str | None, embed: Embed, templates: tu
     return found._replace(model=stated)
 
 
-def check_apart(bank: Bank, index: Index) -> None:
+def check_apart(bank: Bank, index: AnyIndex) -> None:
     """Raise `BadDataError` where pictures of a bank are items of the index, by digest or path."""
     from mmr.errors import BadDataError, shown
 
-    same = sum(len(rows) for rows in index.rows_named(bank.pictures).values())
+    same = index.count_named(bank.pictures)
     if same:
         raise BadDataError(
             f"{same:,} items of {shown(index.path.name)} are pictures of the bank {shown(bank.name)}, by "
@@ -69,7 +69,7 @@ def check_apart(bank: Bank, index: Index) -> None:
 
 
 def _words(
-    languages: list[str], index: Index, embed: Embed, templates: tuple[str, ...], report: Report
+    languages: list[str], index: AnyIndex, embed: Embed, templates: tuple[str, ...], report: Report
 ) -> Bank:
     """The words that ship, embedded with the model of the index; their vectors are kept in the cache."""
     import numpy as np
@@ -100,7 +100,7 @@ def both(
     from contextlib import ExitStack
 
     from mmr.cli.encoders import Encoders
-    from mmr.index import open_index
+    from mmr.index import open_any
     from mmr.normalize.words import everyday, named
     from mmr.stream.records import Place, Record
 
@@ -112,7 +112,7 @@ def both(
         asked = [Record({"id": f"w{i}", "text": text}, Place(name, i + 1))
                  for i, text in enumerate(everyday(languages))]  # fmt: skip
     found: list[Source] = []
-    with open_index(index) as opened, ExitStack() as stack:
+    with open_any(index) as opened, ExitStack() as stack:
         encoders = (Encoders(None, model, "auto", "auto", None, report, stack),
                     Encoders(opened, None, "auto", "auto", None, report, stack))  # fmt: skip
         for one in encoders:
@@ -137,7 +137,7 @@ def _bare(bank: str) -> list[Record]:
             for record in read_records([bank], reject=raise_item)]  # fmt: skip
 
 
-def _cache(index: Index, texts: list[str], templates: tuple[str, ...]) -> Path | None:
+def _cache(index: AnyIndex, texts: list[str], templates: tuple[str, ...]) -> Path | None:
     """Where the vectors are kept: by the model's fingerprint, the texts and the templates."""
     from hashlib import sha256
 

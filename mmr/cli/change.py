@@ -11,6 +11,7 @@ import click
 from mmr.cli import lexicon, options
 from mmr.cli.methods import sentence
 from mmr.cli.report import Report
+from mmr.index.address import is_address, read
 from mmr.normalize.table import MANY, VECTORS, Choice, Param, VectorRow
 
 if TYPE_CHECKING:
@@ -169,17 +170,19 @@ def _once(first: str, second: str) -> tuple[str, str]:
 
 
 def _named(path: str) -> str:
+    if is_address(path):
+        return str(read(path))
     return "stdin" if path == "-" else Path(path).name
 
 
 def _records(path: str) -> Iterator[Record]:
     """The records of a file, or the items of an index."""
     from mmr.errors import raise_item
-    from mmr.index import open_index
+    from mmr.index import open_any
     from mmr.stream.read import read_records
 
-    if (Path(path) / "catalogue.sqlite").exists():
-        with open_index(path) as opened:
+    if is_address(path) or (Path(path) / "catalogue.sqlite").exists():
+        with open_any(path) as opened:
             yield from opened.items()
     else:
         yield from read_records([path], reject=raise_item)

@@ -137,13 +137,13 @@ def _encoder(
     exact  at fp32, unless the options say otherwise: small steps get lost at less
     """
     from mmr.cli.encoders import Encoders
+    from mmr.cli.stored import entered
     from mmr.encoders import resolve
     from mmr.encoders.table import find
-    from mmr.index import open_index
 
     if how["model"] and how["model_of"]:
         raise click.UsageError("--model and --model-of: name the model in one way.")
-    index = stack.enter_context(open_index(how["model_of"])) if how["model_of"] else None
+    index = entered(stack, how["model_of"]) if how["model_of"] else None
     precision = how["precision"]
     if exact and precision == "auto":
         known = index.meta.model if index is not None and not how["model"] else None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmr.compose.apply import Method
     from mmr.compose.files import Files
     from mmr.compose.recipes import Recipes
-    from mmr.index import Index
+    from mmr.index import AnyIndex
     from mmr.stream.pipe import Records
     from mmr.stream.records import Record
 
@@ -295,21 +295,28 @@ def _excluded(record: Record) -> Record:
     return record
 
 
-def _index(how: Mapping[str, Any], stack: ExitStack) -> Index | None:
+def _index(how: Mapping[str, Any], stack: ExitStack) -> AnyIndex | None:
     """The index whose model, and with --index whose vectors, are taken."""
     path = how["index"] or how["model_of"]
     if how["ref_ids"] and not how["index"]:
         raise click.UsageError("--ref-id names an item of --index INDEX.")
     if path is None:
         return None
-    from mmr.index import open_index
+    from mmr.cli.stored import entered
 
-    return stack.enter_context(open_index(path))
+    return entered(stack, path)
 
 
-def _vector_of(index: Index) -> Callable[[str], Any]:
+def _vector_of(index: AnyIndex) -> Callable[[str], Any]:
     """What gives the stored vector of an item by id, path or digest; None where there is none."""
     import numpy as np
+
+    from mmr.index import Remote
+    from mmr.index.mapped import refuse_mixed
+
+    if isinstance(index, Remote):
+        return index.vector_of
+    refuse_mixed(index, "--index")
 
     def found(name: str) -> Any:
         segments = {segment.number: segment.vectors for segment in index.segments()}

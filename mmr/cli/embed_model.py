@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ from mmr.errors import MissingInputError, shown
 
 if TYPE_CHECKING:
     from mmr.encoders import Encoder
+    from mmr.index import AnyIndex
 
 
 class EmbedModel:
@@ -47,17 +49,27 @@ class EmbedModel:
 
     def _look(self, index: str) -> None:
         """Take the model of an index, and of --skip-indexed all it knows of files; a missing one is empty."""
-        from mmr.index import open_index
+        from mmr.index import open_any
 
         try:
-            with open_index(index) as opened:
-                if opened.meta.model is not None:
-                    self._expect(index, opened.meta.model)
+            with open_any(index) as opened:
+                model = self._model_for(opened)
+                if model is not None:
+                    self._expect(str(opened.path), model)
                 if index == self._how["skip_indexed"]:
-                    self.known = _at_once(opened.known_files)
+                    self.known = _at_once(partial(opened.known_files, model))
         except MissingInputError:
             if index == self._how["model_of"]:
                 raise
+
+    def _model_for(self, opened: AnyIndex) -> str | None:
+        """The model of an index; that of its map where --model names the encoder of that one."""
+        from mmr.encoders import resolve
+
+        held, named = opened.meta.query_map, self._how["model"]
+        if held is not None and named and resolve(named) == held.model.rpartition("#")[0]:
+            return held.model
+        return opened.meta.model
 
     def _expect(self, index: str, model: str) -> None:
         """Remember the model of an index; of vectors that were changed since, the encoder behind them."""

@@ -218,10 +218,10 @@ def gallery_size(asked: Asked) -> int | None:
     """How many items could be found: as said, or as many as the index holds."""
     if asked.index is None or asked.gallery_size is not None:
         return asked.gallery_size
-    from mmr.index import open_index
+    from mmr.index import open_any
 
-    with open_index(asked.index) as index:
-        return index.meta.count
+    with open_any(asked.index) as index:
+        return index.count()
 
 
 def _hubness(asked: Asked, report: Report) -> None:

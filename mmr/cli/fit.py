@@ -111,7 +111,7 @@ def _fit(
     from mmr.cli.encoders import Encoders
     from mmr.cli.stored import gallery_of
     from mmr.errors import UsageError, shown
-    from mmr.index import open_index
+    from mmr.index import open_any
     from mmr.normalize.advice import advice
     from mmr.normalize.fit import fit
     from mmr.normalize.state import State, write_state
@@ -119,7 +119,7 @@ def _fit(
     if [bank, gallery_bank, queries_from, qrels].count("-") > 1:
         raise UsageError("standard input can be read once", "Name the others as files.")
     dev = _dev(sweeps, queries_from, qrels, measure)
-    with open_index(index) as opened, ExitStack() as stack:
+    with open_any(index) as opened, ExitStack() as stack:
         stated = full_name(model, opened.meta.model)
         encoders = Encoders(opened, model, "auto", "auto", None, report, stack)
         embed = banks.embedder(encoders, templates)
@@ -139,7 +139,7 @@ def _fit(
             state = sweep(row, params, sweeps, dev, opened, embed, fit_one, model=stated, force=force,
                           report=report)  # fmt: skip
         else:
-            with report.progress("items", opened.meta.count) as advance:
+            with report.progress("items", opened.count()) as advance:
                 state = fit_one(params, advance)
         encoders.keep_tower()
     write_state(output, state)

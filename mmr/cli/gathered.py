@@ -12,9 +12,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmr.arrays.ragged import Ragged
-    from mmr.index import Index, Segment
+    from mmr.cli.remote import RemoteGather
+    from mmr.index import AnyIndex, Index, Segment
 
 HELD = 1 << 20  # ids whose places are remembered
+
+
+def gather(index: AnyIndex) -> Gather | RemoteGather:
+    """What gathers the vectors of an index, a folder or an engine's."""
+    from mmr.index import Index
+
+    if isinstance(index, Index):
+        return Gather(index)
+    from mmr.cli.remote import RemoteGather
+
+    return RemoteGather(index)
 
 
 class Gather:

@@ -112,17 +112,16 @@ def _apply(
     with ExitStack() as stack:
         stored, whole = None, False
         if index is not None:
-            from mmr.cli.gathered import Gather
-            from mmr.cli.stored import gallery_of
-            from mmr.index import open_index
+            from mmr.cli.gathered import gather
+            from mmr.cli.stored import entered, gallery_of
             from mmr.normalize.held import affordable, refreshed
             from mmr.stream.records import check_model
 
-            opened = stack.enter_context(open_index(index))
-            check_model(fitted.model, opened.meta.model, expected_by=state, found_by=index,
+            opened = entered(stack, index)
+            check_model(fitted.model, opened.meta.model, expected_by=state, found_by=str(opened.path),
                         fix="Fit to this index.")  # fmt: skip
-            stored = Gather(opened).partly
-            whole = affordable(fitted, opened.meta.count)
+            stored = gather(opened).partly
+            whole = affordable(fitted, opened.count())
             if whole:
                 fitted = refreshed(fitted, gallery_of(opened))
         correction = Correction(fitted, k=top, name=state, vectors_of=stored, whole=whole, force=force)

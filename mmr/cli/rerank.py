@@ -20,7 +20,7 @@ from mmr.cli.words import with_words
 from mmr.rerank.table import ALL, MANY, Param, Row, find, loaded, names, plugged
 
 if TYPE_CHECKING:
-    from mmr.index import Index
+    from mmr.index import AnyIndex
     from mmr.rerank.method import Stored, Tools
     from mmr.stream.records import Record
 
@@ -167,36 +167,35 @@ def tools_of(index: str | None, report: Report, stack: ExitStack) -> Tools:
     from mmr.rerank.method import Tools
 
     def another(path: str) -> Stored:
-        from mmr.cli.gathered import Gather
-        from mmr.index import open_index
+        from mmr.cli.gathered import gather
+        from mmr.cli.stored import entered
 
-        return Gather(stack.enter_context(open_index(path)))
+        return gather(entered(stack, path))
 
     if index is None:
         return Tools(note=report.note, opened=another)
-    from mmr.cli.gathered import Gather
-    from mmr.cli.stored import children_of, fields_of
+    from mmr.cli.gathered import gather
+    from mmr.cli.stored import children_of, entered, fields_of
     from mmr.errors import shown
-    from mmr.index import open_index
 
-    opened = stack.enter_context(open_index(index))
-    gather = Gather(opened)
+    opened = entered(stack, index)
+    stored = gather(opened)
     return Tools(
-        opened=another, vectors_of=gather, bags_of=gather.bags, search=_searching(opened),
+        opened=another, vectors_of=stored, bags_of=stored.bags, search=_searching(opened),
         fields_of=fields_of(opened), children_of=children_of(opened), note=report.note,
         model=opened.meta.model, gallery=shown(opened.path.name),
     )  # fmt: skip
 
 
-def _searching(opened: Index) -> Any:
+def _searching(opened: AnyIndex) -> Any:
     """A function that searches the whole index with other vectors than the records have."""
-    from mmr.index.search import Wanted, search
+    from mmr.index.search import Wanted
     from mmr.stream.records import Record
 
     def found(queries: Any, records: Sequence[Record], k: int) -> Any:
         opened.refresh()
         asked = [Record({**record, "vector": query}) for query, record in zip(queries, records, strict=True)]
-        answers = search(opened, asked, Wanted(k))
+        answers = opened.search(asked, Wanted(k))
         opened.rest()
         return answers
 

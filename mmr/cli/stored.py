@@ -6,17 +6,34 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from mmr.index import Index
+    from mmr.index import AnyIndex
     from mmr.normalize.fit import Gallery
 
 ROWS = 4096
 
 
-def gallery_of(index: Index) -> Gallery:
+def entered(stack: ExitStack, path: str) -> AnyIndex:
+    """An index, a folder or an engine's, that is closed with the stack."""
+    from mmr.index import open_any
+
+    index = open_any(path)
+    stack.callback(index.close)
+    return index
+
+
+def gallery_of(index: AnyIndex) -> Gallery:
     """The live items of an index, oldest segment first; their vectors stay mapped."""
+    from mmr.index import Remote
+
+    if isinstance(index, Remote):
+        from mmr.cli.remote import gallery_of
+
+        return gallery_of(index)
     import numpy as np
 
     from mmr.index.mapped import refuse_mixed
@@ -34,10 +51,16 @@ def gallery_of(index: Index) -> Gallery:
     return Gallery(ids, blocks, index.meta.dim, index.meta.model, index.path.name)
 
 
-def fields_of(index: Index) -> Callable[[Sequence[str], tuple[str, ...]], list[dict[str, Any] | None]]:
+def fields_of(index: AnyIndex) -> Callable[[Sequence[str], tuple[str, ...]], list[dict[str, Any] | None]]:
     """A function that returns stored fields of items by their ids; None for an item that is not there."""
 
     def found(names: Sequence[str], fields: tuple[str, ...]) -> list[dict[str, Any] | None]:
+        from mmr.index import Remote
+
+        if isinstance(index, Remote):
+            from mmr.cli import remote
+
+            return remote.fields_of(index, names, fields)
         index.refresh()
         places = index.places_of(names)
         known = dict(zip(places, index.records(list(places.values()), fields), strict=True))
@@ -47,7 +70,7 @@ def fields_of(index: Index) -> Callable[[Sequence[str], tuple[str, ...]], list[d
     return found
 
 
-def children_of(index: Index) -> Callable[[Sequence[str]], list[int]]:
+def children_of(index: AnyIndex) -> Callable[[Sequence[str]], list[int]]:
     """A function that returns how many items of the index name each parent, counted once."""
     counted: dict[str, int] = {}
 

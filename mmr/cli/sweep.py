@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mmr.evaluate.grammar import Measure
     from mmr.evaluate.qrels import Qrels
     from mmr.evaluate.scored import Scored
-    from mmr.index import Index
+    from mmr.index import AnyIndex
     from mmr.normalize.state import State
     from mmr.normalize.sweep import Tried
     from mmr.normalize.table import Row
@@ -36,7 +36,7 @@ class Dev(NamedTuple):
 
 
 def sweep(
-    row: Row, fixed: dict[str, float], sweeps: Sequence[str], dev: Dev, index: Index, embed: Embed,
+    row: Row, fixed: dict[str, float], sweeps: Sequence[str], dev: Dev, index: AnyIndex, embed: Embed,
     fit_one: Callable[[dict[str, float]], State], *, model: str | None, force: bool, report: Report,
 ) -> State:  # fmt: skip
     """Fit every setting, judge each, say what came out, and return the best, which names how it was chosen.
@@ -89,7 +89,7 @@ class Judge:
     scored: Scored
 
     def __init__(
-        self, qrels: Qrels, measure: Measure, index: Index, queries: str, embed: Embed, model: str | None,
+        self, qrels: Qrels, measure: Measure, index: AnyIndex, queries: str, embed: Embed, model: str | None,
         force: bool,
     ) -> None:  # fmt: skip
         from mmr.index.answer import answer
@@ -97,7 +97,7 @@ class Judge:
         from mmr.stream.read import read_records
 
         self._qrels, self._measure, self._force = qrels, measure, force
-        self._count, self.judged = index.meta.count, 0
+        self._count, self.judged = index.count(), 0
         self._kept = max(KEPT, measure.cutoff or 0)
         pool = min(self._count, max(POOL, 10 * self._kept))
         wanted = Wanted(pool, fields=(), exact=True, raw=True)

@@ -32,9 +32,9 @@ def with_words(
     towers.few_threads(threads)
     opened = None
     if index is not None:
-        from mmr.index import open_index
+        from mmr.cli.stored import entered
 
-        opened = stack.enter_context(open_index(index))
+        opened = entered(stack, index)
     encoders = Encoders(opened, model, device, precision, threads, report, stack)
     stack.callback(encoders.keep_tower)
 

@@ -40,6 +40,10 @@ class Lookup:
                 found[name] = (key >> ROW_BITS, key & ((1 << ROW_BITS) - 1))
         return found
 
+    def count_named(self, names: Iterable[str]) -> int:
+        """How many items these names stand for, in the sense of `rows_named`."""
+        return sum(len(rows) for rows in self.rows_named(names).values())
+
     def rows_named(self, names: Iterable[str]) -> dict[int, Rows]:
         """Return the rows of items by id, by picture's path (as stored, or found from here) or by digest."""
         wanted = list(dict.fromkeys(names))

@@ -224,8 +224,8 @@ class Remote:
         for page in self.pages(vectors=False):
             yield from (found.item.id for found in page)
 
-    def known_files(self) -> dict[str, Known]:
-        """Return what is known of every picture, by absolute path."""
+    def known_files(self, model: str | None = None) -> dict[str, Known]:
+        """Return what is known of every picture, by absolute path; all items are of the one model."""
         from mmr.index.reader import Known
 
         known: dict[str, Known] = {}
@@ -235,6 +235,15 @@ class Remote:
                     stored = orjson.loads(item.fields)
                     known[item.path] = Known(item.id, stored.get("size"), stored.get("mtime"), item.digest)
         return known
+
+    def vector_of(self, name: str) -> Any:
+        """The vector of an item by id, path or digest; None where there is none."""
+        ids = sorted(self.ids_named([name])[name])
+        return self.fetch(ids[:1])[ids[0]].vector if ids else None
+
+    def count_named(self, names: Sequence[str]) -> int:
+        """How many items these names stand for: ids, pictures' paths, digests."""
+        return len(set().union(*self.ids_named(names).values()))
 
     def children(self) -> dict[str, int]:
         """Return how many items name each parent."""
