@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, Protocol
@@ -12,6 +13,8 @@ import click
 from mmr.errors import BadItem
 
 PLAIN_SECONDS = 10.0
+SAME = 20  # bad items of one kind that are named one by one
+KINDS = 1000  # kinds of bad items that are told apart
 
 
 class Advance(Protocol):
@@ -42,6 +45,7 @@ class Report:
         self._stack = ExitStack()
         self._errors: BinaryIO | None = None
         self._errors_path = errors
+        self._same: Counter[tuple[str, str]] = Counter()
 
     def __enter__(self) -> Report:
         if self._errors_path is not None:
@@ -51,10 +55,15 @@ class Report:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        self._count_same()
         self._stack.close()
 
     def __call__(self, item: BadItem) -> None:
-        """Report, count and keep one bad item; with `strict` raise it."""
+        """Report, count and keep one bad item; with `strict` raise it.
+
+        Of items with one and the same fault the first is told in full, some more without what to do, and
+        the rest are counted at the end.
+        """
         self.failed += 1
         if self._errors is not None:
             from mmr.stream.records import dump
@@ -63,7 +72,21 @@ class Report:
             self._errors.write(dump({**record, "error": item.what, "stage": item.stage}))
         if self.strict:
             raise item
-        self.say(str(item))
+        fault = item.what, item.fix
+        if fault not in self._same and len(self._same) >= KINDS:
+            self.say(str(item))
+            return
+        self._same[fault] += 1
+        if self._same[fault] <= SAME:
+            self.say(str(item) if self._same[fault] == 1 else f"{item.where}: {item.what}")
+
+    def _count_same(self) -> None:
+        """Say how many bad items were not named, a line a fault."""
+        for (what, _), count in self._same.items():
+            if count > SAME:
+                more = f"{count - SAME:,} more like these ({what})"
+                self.say(more if self._errors_path is not None else f"{more}; --errors FILE keeps them all")
+        self._same.clear()
 
     def say(self, text: str) -> None:
         """Write one line on stderr, named after the command."""
@@ -76,6 +99,7 @@ class Report:
 
     def summary(self, **counts: int) -> None:
         """Close long work with one line: new, changed, kept, gone, failed."""
+        self._count_same()
         counts.setdefault("failed", self.failed)
         self.note(", ".join(f"{number:,} {name}" for name, number in counts.items()))
 
