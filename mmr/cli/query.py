@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
 
-from mmr.cli import chances, corrections, options, towers, tune
+from mmr.cli import asking, chances, corrections, options, towers, tune
+from mmr.cli.asking import Asking, check_several
 from mmr.cli.encoders import Encoders
 from mmr.cli.hits import on_terminal, write_hits
 from mmr.cli.models import full_name
@@ -17,10 +17,6 @@ from mmr.cli.report import Report
 from mmr.errors import shown
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from mmr.index import AnyIndex
     from mmr.stream.records import Record
 
 
@@ -44,6 +40,8 @@ if TYPE_CHECKING:
 @tune.share
 @options.fields
 @click.option("--with-vectors", is_flag=True, help="Hits carry their vectors (heavy; for export).")
+@asking.tokens
+@asking.regions
 @click.option("--format", "format_", type=click.Choice(["jsonl", "trec", "table", "ids"]), metavar="NAME",
               help="jsonl, trec, table or ids.  [default: table on a terminal, else jsonl]")  # fmt: skip
 @options.vector_format
@@ -58,8 +56,9 @@ def command(
     report: Report, index: str, words: tuple[str, ...], images: tuple[str, ...], queries_from: str | None,
     all_items: bool, top: int, min_score: float | None, min_prob: float | None, fitted: str | None,
     where: tuple[str, ...], exclude_self: bool, exact: bool, refine: int | None, recall: float | None,
-    fields: str | None, with_vectors: bool, format_: str | None, vector_format: str, output: str,
-    model: str | None, templates: tuple[str, ...], device: str, precision: str, threads: int | None,
+    fields: str | None, with_vectors: bool, tokens: bool, regions: bool, format_: str | None,
+    vector_format: str, output: str, model: str | None, templates: tuple[str, ...], device: str,
+    precision: str, threads: int | None,
 ) -> None:  # fmt: skip
     """Read queries, write each with its hits.
 
@@ -89,12 +88,14 @@ def command(
     wanted = Wanted(
         top, min_score, tuple(_pair(text) for text in where),
         tuple(fields.split(",")) if fields else HIT_FIELDS, with_vectors, exact, exclude_self, refine,
+        regions=regions,
     )  # fmt: skip
     with open_any(index) as opened, ExitStack() as stack:
         wanted = wanted._replace(knobs=tune.knobs(opened, recall, exact, refine))
         encoders = Encoders(opened, model, device, precision, threads, report, stack)
         stated = full_name(model, opened.meta.model)
-        embed = _Embedder(opened, stated, encoders, templates, report)
+        check_several(opened, {"tokens": tokens, "regions": regions}, all_items)
+        embed = Asking(opened, stated, encoders, templates, report, tokens)
         if all_items:
             queries: Iterable[Record] = items_as_queries(opened)
         elif read:
@@ -135,59 +136,13 @@ def _typed(words: tuple[str, ...], images: tuple[str, ...]) -> list[Record]:
     if images and len(words) > 1:
         raise click.UsageError("one TEXT changes the pictures; give several as records with --from.")
     if images:
+        from mmr.embed.sources import check_any
+
+        check_any(images)
         found = [{"image": image, **({"text": words[0]} if words else {})} for image in images]
     else:
         found = [{"text": text} for text in words]
     return [Record({"id": default_id(one), **one}, Place("the command line", None)) for one in found]
-
-
-class _Embedder:
-    """Gives vectors to words, pictures and what is composed of them, by the index's model."""
-
-    def __init__(
-        self, index: AnyIndex, stated: str | None, encoders: Encoders, templates: tuple[str, ...],
-        report: Report,
-    ) -> None:  # fmt: skip
-        self._index, self._stated = index, stated
-        self._encoders, self._templates, self._report = encoders, templates, report
-
-    def __call__(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield the records with vectors."""
-        for composed, group in groupby(records, _has_parts):
-            some = list(group)
-            yield from self._composed(some) if composed else self._embedded(some)
-
-    def _embedded(self, asked: list[Record]) -> Iterator[Record]:
-        """Records with a picture, words or both."""
-        from mmr.embed.item import Wanted as Made
-        from mmr.embed.pipeline import embed_records
-
-        encoder = self._encoders.of(any("image" in record for record in asked))
-        made = Made(compose=_weighted, templates=self._templates, facts=False)
-        return embed_records(asked, encoder, made, reject=self._report)
-
-    def _composed(self, asked: list[Record]) -> Iterator[Record]:
-        """Records with named vectors or an edited caption: their default composition."""
-        from mmr.cli.binder import Binder
-        from mmr.compose.apply import Composer
-        from mmr.index.answer import check
-
-        composer = Composer([("", None)])
-        binder = Binder(self._encoders, composer.needs, templates=self._templates)
-        for record in composer.of(binder.of(asked, self._report), self._report):
-            check(self._index, record, self._stated)
-            yield record
-
-
-def _weighted(images: NDArray[np.float32], texts: NDArray[np.float32], model: str) -> NDArray[np.float32]:
-    """The default composition of pictures and words; imported when there are some."""
-    from mmr.compose.weighted import weighted
-
-    return weighted(images, texts, model)
-
-
-def _has_parts(record: Record) -> bool:
-    return "bindings" in record or bool(record.get("edited"))
 
 
 def _counted(

@@ -89,12 +89,18 @@ class Typed:
         """The query, not bound yet but for stored items.
 
         stored  the vector of an item of --index by its id, None where there is none; `model` made them
+
+        Raises `MissingInputError` for a picture that is neither a file nor in the index.
         """
         import numpy as np
 
         from mmr.compose.bindings import described, typed
+        from mmr.embed.sources import check_any
 
         values, refs = [one.value for one in self._images], self._how["ref_ids"]
+        for name in values if not refs else ():
+            if stored is None or stored(name) is None:
+                check_any([name])
         record = typed([] if refs else values, [one.value for one in self._texts],
                        self._how["captions"], self._how["edited"], self._nots)  # fmt: skip
         if self._texts:

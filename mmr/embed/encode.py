@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FIXES = {
     "image": "--grid 3x3 embeds regions of pictures with any model.",
-    "text": "--grid 1x1 in its place gives words one vector: that of the whole text.",
+    "text": "Without it a query asks with the vector of the whole text, which `mmr embed --grid 1x1` writes.",
 }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mmr.arrays.ragged import Ragged
+from mmr.arrays.ragged import Ragged, stacked
 from mmr.arrays.unit import SLACK, unit
 from mmr.errors import BadDataError, Reject, shown
 from mmr.index.content import Content, Fields, Ready, bad
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 LONGEST = "longest"  # in the catalogue: no row is longer
 ROUNDED = 1.001  # how much longer another type can make a row
 COPY_ROWS = 1 << 15
-NO_TOKENS = "`mmr embed --tokens` gives words and pictures several vectors each"
+NO_TOKENS = "`mmr embed --tokens`, or --grid with cells of pictures and one vector of words, writes vectors"
 
 
 class Bag(NamedTuple):
@@ -140,6 +140,10 @@ class Bags(Content):
     def source(self, changer: Changer, number: int) -> Ragged:
         """What a structure over a segment is built of."""
         return held_by(changer, number)
+
+    def sample(self, changer: Changer, places: Rows) -> Ragged:
+        """What a kind is trained on: the vectors of the items at rows (m, 2) of (segment, row)."""
+        return stacked([held_by(changer, number)[row] for number, row in places.tolist()])
 
     def mapped(self, index: Index, segment: Segment, files: Mapping[str, FileIO]) -> Segment:
         """The segment with its `Ragged` vectors."""

@@ -162,7 +162,9 @@ def test_status_of_what_goes_wrong(gallery, monkeypatch, capsys):
     assert said("mmr compose weighted --a .5 --set a=.5 --image apple.png --text x")[0] == 2
     assert said("mmr compose weighted --image apple.png --from x.jsonl")[0] == 2
     assert said("mmr compose weighted --from none.jsonl")[0] == 66
-    assert said("mmr compose image --image none.png")[0] == 3
+    status, words = said("mmr compose image --image none.png")
+    assert (status, "none.png does not exist" in words) == (66, True)
+    assert said("mmr compose sum --image apple.png --image none.png")[0] == 66
     assert said("mmr compose default --sweep a=1 --image apple.png")[0] == 2
     assert said("mmr compose nothing")[0] == 2
     status, words = said("mmr compose sum --image apple.png --text +")

@@ -12,6 +12,9 @@ from PIL import Image
 
 from mmr.arrays.unit import unit
 from mmr.cli import status
+from mmr.demo.plan import Picture
+from mmr.demo.render import render
+from mmr.demo.table import TABLE
 from mmr.embed.item import Wanted
 from mmr.embed.regions import WHOLE, Parts, cropped, parse_grid, regions
 from mmr.encoders import Many
@@ -272,3 +275,72 @@ def test_an_item_of_a_program(sh, flag, tmp_path):
     assert np.shape(made["vectors"]) == (3, 2) and made["via"] == ["embed cmd:python3 program.py tokens"]
     done = sh(f"mmr embed --tokens {model} flag.png")
     assert done.status == status.USAGE and 'does not say "tokens": ["image"]' in done.stderr
+
+
+@pytest.fixture
+def scenes(sh, tmp_path):
+    """Pictures of two drawings side by side, embedded in halves into an index of kind maxsim."""
+    for left, right in (("apple", "cat"), ("car", "tree"), ("fish", "guitar")):
+        pair = [render(Picture(name, TABLE[name].colours[0])) for name in (left, right)]
+        both = Image.new("RGB", (512, 256))
+        both.paste(pair[0], (0, 0))
+        both.paste(pair[1], (256, 0))
+        both.save(tmp_path / f"{left}-{right}.png")
+        pair[1].save(tmp_path / f"only-{right}.jpg")
+    done = sh("mmr embed --grid 1x1,2x1 *.png | mmr index s.mmr --kind maxsim")
+    assert done.status == 0, done.stderr
+
+
+ASKED = (
+    ('"a cat"', "apple-cat", 2),
+    ("--image only-guitar.jpg", "fish-guitar", 2),
+    ('--image only-cat.jpg "a cat"', "apple-cat", 2),
+    ("--image only-tree.jpg --tokens", "car-tree", 2),
+    ("--from <(mmr embed --grid 1x1 --queries --text guitar)", "fish-guitar", 2),
+    ("""--from <(echo '{"text":"a fish"}')""", "fish-guitar", 1),
+)
+
+
+def test_what_is_asked_finds_its_region(sh, scenes):
+    for asked, name, row in ASKED:
+        done = sh(f"mmr query s.mmr {asked} --regions -k 1 --fields image")
+        assert done.status == 0, done.stderr
+        ((hit,),) = [one["hits"] for one in lines(done)]
+        box = [[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 1, 1]][row]
+        assert hit["id"] == f"{name}.png" and hit["region"]["row"] == row and hit["region"]["box"] == box
+        assert list(hit) == ["id", "score", "image", "region"]
+
+
+def test_what_items_without_several_vectors_are_not_asked(sh, scenes):
+    sh("mmr embed -q *.png | mmr index -q one.mmr")
+    for line, said in (
+        ("one.mmr cat --regions", "--regions is of items that have several vectors, and those of one.mmr"),
+        ("one.mmr cat --tokens", "--tokens is of items that have several vectors"),
+        ("s.mmr cat --tokens", "builtin has no tokens of words: it adds up the words of a text"),
+        ("s.mmr --all-items --tokens", "with --all-items vectors ask"),
+    ):
+        done = sh(f"mmr query {line}")
+        assert done.status == status.USAGE and said in done.stderr, done.stderr
+    done = sh("mmr embed --text cat | mmr query s.mmr")
+    assert done.status == status.SKIPPED and "has one vector, and s.mmr compares several" in done.stderr
+    done = lines(sh("mmr query s.mmr --all-items --regions -k 1"))
+    assert [one["hits"][0]["id"] for one in done] == [one["id"] for one in done] and len(done) == 3
+    assert [one["hits"][0]["region"]["similarity"] for one in done] == pytest.approx([1] * 3, abs=1e-3)
+
+
+def test_a_program_that_compares_tokens_is_asked_for_them(sh, tmp_path):
+    (tmp_path / "late.py").write_text(
+        "import json, sys\nsys.stdin.readline()\n"
+        'print(json.dumps({"tag": "t", "dim": 3, "fingerprint": "f", "tokens": ["text"]}), flush=True)\n'
+        "for line in sys.stdin:\n"
+        "    asked = json.loads(line)\n"
+        '    rows = [[len(one), ord(one[0]) - 96, 1] for one in asked["text"].split()]\n'
+        '    print(json.dumps({"key": asked["key"], "vectors": rows}), flush=True)\n'
+    )
+    model = "--model 'cmd:python3 late.py'"
+    words = "--text 'a red apple' --text 'two cats'"
+    sh(f"mmr embed -q --tokens {model} {words} | mmr index -q w.mmr --kind maxsim")
+    done = sh(f"mmr query w.mmr {model} 'red apple' -k 1 --regions --fields text")
+    ((hit,),) = [one["hits"] for one in lines(done)]
+    assert hit["text"] == "a red apple" and hit["score"] == pytest.approx(2, abs=1e-3)
+    assert "box" not in hit["region"] and lines(done)[0]["via"][0].endswith("tokens")
