@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mmr.cli import towers
 from mmr.cli.models import say_cut
 from mmr.errors import UsageError, shown
+from mmr.index import mapped
 
 if TYPE_CHECKING:
     from mmr.cli.report import Report
@@ -19,13 +20,15 @@ class Encoders:
     """Gives the encoder that a batch needs, each loaded once and closed with the stack.
 
     Of an index its model: the text tower takes words and the picture tower pictures, where they are at hand
-    without torch. Without an index the named model, else the usual one.
+    without torch. Without an index the named model, else the usual one. `by_map` allows for the model whose
+    queries the index maps, too: who asks then sends them through the map.
     """
 
     def __init__(
         self, index: AnyIndex | None, model: str | None, device: str, precision: str, threads: int | None,
-        report: Report, stack: ExitStack,
+        report: Report, stack: ExitStack, *, by_map: bool = False,
     ) -> None:  # fmt: skip
+        self._by_map = by_map
         self._index, self._model, self._report, self._stack = index, model, report, stack
         self._how = (device, precision, threads)
         self._towers: dict[bool, Any] = {}
@@ -78,6 +81,8 @@ class Encoders:
         spec = wanted.rpartition("#")[0] if "#" in wanted else wanted
         named_by = "" if self._model else name
         encoder = load(spec, device=device, precision=precision, threads=threads, named_by=named_by)
+        if self._by_map and mapped.takes(self._index, model_name(encoder)):
+            return encoder
         check_model(self._index.meta.model, model_name(encoder), expected_by=name, found_by=spec,
                     fix="Use the weights that built the index, or build it again with these.")  # fmt: skip
         return encoder

@@ -26,6 +26,8 @@ REFUSED = {
     "no-correct": "It holds no correction.",
     "calibrate": "Name the file when you ask: mmr query {address} --calibrate FILE --min-prob P.",
     "no-calibrate": "It holds no calibration.",
+    "query-map": "Map the queries: mmr normalize apply FILE q.jsonl | mmr query {address}.",
+    "no-query-map": "It holds no map.",
     "compact": "The server does that by itself; PostgreSQL at once with VACUUM.",
     "export-tower": "The tower that `mmr embed` leaves in the cache answers words without torch.",
 }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmr.cli import chances, corrections, engines, options, status, towers, tune
+from mmr.cli import chances, corrections, engines, maps, options, status, towers, tune
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
 from mmr.errors import BadDataError, BadItem, MissingInputError, shown
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mmr.errors import Reject
+    from mmr.index.catalogue import Meta
     from mmr.index.changer import Counts
     from mmr.index.plan import Asked
     from mmr.stream.records import Record
 
 MAX_DELETE = 0.5
 WRITES = ("delete", "rebuild", "convert", "tune", "correct", "no-correct", "calibrate", "no-calibrate",
-          "compact", "export-tower")  # fmt: skip
+          "query-map", "no-query-map", "compact", "export-tower")  # fmt: skip
+PUT_IN = {"correct": corrections.correct, "calibrate": chances.hold, "query-map": maps.hold}
+TAKE_OUT = {"no-correct": corrections.uncorrect, "no-calibrate": chances.drop, "no-query-map": maps.drop}
 
 
 @click.command("index")
@@ -67,6 +70,9 @@ WRITES = ("delete", "rebuild", "convert", "tune", "correct", "no-correct", "cali
 @click.option("--calibrate", "calibration", metavar="FILE", help="Hold what `mmr fit calibrate` learned, for "
               "`mmr query --min-prob`.")  # fmt: skip
 @click.option("--no-calibrate", "do_uncalibrate", is_flag=True, help="Take the calibration out again.")
+@click.option("--query-map", metavar="FILE", help="Hold what `mmr fit map` learned, so that queries of a new "
+              "model are answered, and its items taken.")  # fmt: skip
+@click.option("--no-query-map", "do_unmap", is_flag=True, help="Take the map out again.")
 @click.option("--compact", "do_compact", is_flag=True, help="Merge all into one segment without dead rows.")
 @click.option("--export-tower", "tower", type=click.Choice(["fp32", "int8"]), metavar="TYPE",
               help="Put the model's text tower beside the vectors, fp32 or int8, so that queries with words "
@@ -81,9 +87,9 @@ def command(
     report: Report, index: str, files: tuple[str, ...], kind: str | None, model: str | None, do_delete: bool,
     do_sync: bool, dry_run: bool, max_delete: float | None, do_info: bool, format_: str | None, do_list: bool,
     names: tuple[str, ...], do_check: bool, do_rebuild: bool, converted: str | None, tune_with: str | None,
-    fitted: str | None, do_uncorrect: bool, calibration: str | None, do_uncalibrate: bool, do_compact: bool,
-    tower: str | None, do_dump: bool, wait: float, memory: str | None, do_tune: bool, recall: float | None,
-    vector_format: str, output: str,
+    fitted: str | None, do_uncorrect: bool, calibration: str | None, do_uncalibrate: bool,
+    query_map: str | None, do_unmap: bool, do_compact: bool, tower: str | None, do_dump: bool, wait: float,
+    memory: str | None, do_tune: bool, recall: float | None, vector_format: str, output: str,
 ) -> int | None:  # fmt: skip
     """Put vectors into an index, and look after it.
 
@@ -101,7 +107,7 @@ def command(
              "check": do_check, "rebuild": do_rebuild, "tune": do_tune,
              "convert": converted is not None, "correct": fitted is not None, "no-correct": do_uncorrect,
              "calibrate": calibration is not None, "no-calibrate": do_uncalibrate,
-             "compact": do_compact,
+             "query-map": query_map is not None, "no-query-map": do_unmap, "compact": do_compact,
              "export-tower": tower is not None, "dump": do_dump}  # fmt: skip
     given = [name for name, wanted in verbs.items() if wanted]
     if len(given) > 1:
@@ -130,14 +136,10 @@ def command(
     elif verb == "tune":
         queries, model = _queries(index, tune_with, model, report)
         tune.tune(index, recall, queries if tune_with else None, model, wait, format_, report)
-    elif fitted is not None:
-        corrections.correct(index, fitted, wait, report)
-    elif verb == "no-correct":
-        corrections.uncorrect(index, wait, report)
-    elif calibration is not None:
-        chances.hold(index, calibration, wait, report)
-    elif verb == "no-calibrate":
-        chances.drop(index, wait, report)
+    elif file := fitted or calibration or query_map:
+        PUT_IN[str(verb)](index, file, wait, report)
+    elif verb in TAKE_OUT:
+        TAKE_OUT[verb](index, wait, report)
     elif verb == "compact":
         _compact(index, wait, report)
     elif tower is not None:
@@ -193,7 +195,8 @@ def _take(
     from mmr.index import catalogue, upsert
     from mmr.stream.read import read_records
 
-    declared = full_name(model, _known(index))
+    before = _before(index)
+    declared = full_name(model, _known(before))
     with report.progress("items") as advance:
         if max_delete is None:
             counts = upsert(index, read_records(sources, reject=report), reject=report, model=declared,
@@ -211,6 +214,7 @@ def _take(
                           corrector=corrections.corrector, asked=asked)  # fmt: skip
     if not dry_run:
         if catalogue.exists(Path(index)):
+            maps.say(index, before, report)
             towers.take(index, report)
         else:
             report.note(f"nothing to store came in, so {shown(index)} was not made.")
@@ -219,13 +223,18 @@ def _take(
     _close(counts, dry_run, report)
 
 
-def _known(index: str) -> str | None:
-    """The model of the index, where there is one already."""
+def _before(index: str) -> Meta | None:
+    """What the index is, where there is one already."""
     from mmr.index import open_index
 
     with suppress(MissingInputError), open_index(index) as opened:
-        return opened.meta.model
+        return opened.meta
     return None
+
+
+def _known(before: Meta | None) -> str | None:
+    """The model of an index, where there is one already."""
+    return None if before is None else before.model
 
 
 def _delete(
@@ -234,10 +243,12 @@ def _delete(
     from mmr.index import delete
     from mmr.index.names import read_ids
 
+    before = _before(index)
     counts = delete(index, read_ids(sources, reject=report), wait=wait, dry_run=dry_run, asked=asked,
                     going=click.echo if dry_run else None)  # fmt: skip
     if counts.unknown:
         report.note(f"{counts.unknown:,} of the ids named are not in {shown(index)}.")
+    maps.say(index, before, report)
     _close(counts, dry_run, report)
 
 
@@ -283,7 +294,7 @@ def _queries(
 
     if file is None:
         return (), model
-    return _some(read_records((file,), reject=report), file), full_name(model, _known(index))
+    return _some(read_records((file,), reject=report), file), full_name(model, _known(_before(index)))
 
 
 def _some(queries: Iterable[Record], file: str) -> Iterable[Record]:

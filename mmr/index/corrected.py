@@ -85,11 +85,14 @@ def correct(
     Raises `BadDataError` where it is of another model or length than the vectors, `MissingInputError` where
     there is no index, `BusyError` when another writer holds the lock; the index is then what it was.
     """
+    from mmr.index import upgrade
     from mmr.index.check import writer
     from mmr.index.recall import measure
 
     with writer(path, wait, corrector) as changer, translated(changer.path):
         assert changer.meta is not None
+        if upgrade.progress(changer)[0]:
+            raise upgrade.mixed(changer, "a correction")
         if not changer.content.single:
             raise UsageError(
                 f"{shown(str(changer.path))} is of the kind {changer.meta.kind}, whose scores no "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from mmr.errors import BadDataError, shown
 from mmr.stream.records import same_model
@@ -108,13 +108,13 @@ def rows_of(index: Index) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def refuse_mixed(index: Index, what: str) -> None:
+def refuse_mixed(index: AnyIndex, what: str) -> None:
     """Raise `BadDataError` where an index holds rows of two models, which `what` cannot take together."""
     held = index.meta.query_map
-    if held is not None and index.is_mixed():
+    if held is not None and cast("Index", index).is_mixed():
         name = shown(index.path.name)
         raise BadDataError(
-            f"{name} holds vectors of {index.meta.model} and of {held.model} while it is embedded anew, and "
-            f"{what} needs those of one model",
+            f"{what} needs vectors of one model, and {name} has those of {index.meta.model}\n"
+            f"  and of {held.model} while it is embedded anew.",
             f"Go on when the rest is embedded; `mmr index {name} --info` says how far it is.",
         )

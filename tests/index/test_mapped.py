@@ -350,7 +350,7 @@ def test_what_needs_one_model_is_refused(tmp_path):
         rebuild(path, kind="flat:dtype=float16")
     with pytest.raises(BadDataError, match="is being embedded anew with new#2"):
         hold(path, QueryMap("other#5", D_NEW, "s", {}), OLD, *VECTORS[2:])
-    with pytest.raises(BadDataError, match="--with-vectors needs those of one model"):
+    with pytest.raises(BadDataError, match="--with-vectors needs vectors of one model"):
         ask(path, VECTORS[1][:1], NEW, Wanted(5, with_vectors=True))
     assert check(path) == []
 
