@@ -92,7 +92,7 @@ def command(
     )  # fmt: skip
     with open_any(index) as opened, ExitStack() as stack:
         wanted = wanted._replace(knobs=tune.knobs(opened, recall, exact, refine))
-        encoders = Encoders(opened, model, device, precision, threads, report, stack)
+        encoders = Encoders(opened, model, device, precision, threads, report, stack, by_map=True)
         stated = full_name(model, opened.meta.model)
         check_several(opened, {"tokens": tokens, "regions": regions}, all_items)
         embed = Asking(opened, stated, encoders, templates, report, tokens)
