@@ -13,6 +13,9 @@ from mmr.arrays.topk import Nearest, Part, nearest, ranked
 from mmr.arrays.xtr import xtr
 from mmr.index import search as plain
 from mmr.index.bags import mean_of
+from mmr.index.encoded import columns
+from mmr.index.muvera import Encodings
+from mmr.index.table import adapter
 
 if TYPE_CHECKING:
     from mmr.arrays.topk import Floats, Rows
@@ -31,7 +34,8 @@ def places(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Near
 
     A score is the sum over the query's vectors of the best product with one of the item's. All allowed items
     are compared with `exact` and among fewer than `least`; else those whose mean vector is among the nearest
-    to the mean of the query's, `refine` a hit and 500 at least. With score=xtr an item counts by those of its
+    to the mean of the query's, `refine` a hit and 500 at least; those whose encoding is, where the kind has
+    encodings, `refine` a hit. With score=xtr an item counts by those of its
     vectors that are among the `near` nearest of all.
     """
     segments = index.segments()
@@ -76,7 +80,7 @@ def _found(
 ) -> list[Nearest]:  # fmt: skip
     asked = stacked([query["vectors"] for query in queries])
     params = {**index.meta.params, **(wanted.knobs or {})}
-    if params["score"] == "xtr":
+    if params.get("score") == "xtr":
         return [
             _by_tokens(segments, allowed, asked[i], int(params["near"]), wanted.k, names)
             for i in range(len(asked))
@@ -84,7 +88,11 @@ def _found(
     count = sum(
         segment.rows if rows is None else len(rows) for segment, rows in zip(segments, allowed, strict=True)
     )
-    depth = max(LEAST, wanted.k * (wanted.refine or int(params["refine"])))
+    refine, kind = wanted.refine or int(params["refine"]), adapter(index.meta.kind)
+    depth = max(LEAST, wanted.k * refine)
+    if isinstance(kind, Encodings) and not wanted.exact:
+        found = columns(kind, segments, allowed, asked, wanted.k, refine, params, names)
+        return [_best(column, wanted.k, names) for column in found]
     if wanted.exact or count < int(params["least"]) or count <= depth:
         return _of_all(segments, allowed, asked, wanted.k, names)
     means = np.stack([mean_of(asked[i]) for i in range(len(asked))])

@@ -165,6 +165,10 @@ class Content:
         """What the kind's structure over a segment is built of."""
         return changer.vectors(number)
 
+    def sample(self, changer: Changer, places: Rows) -> Any:
+        """What a kind is trained on, of rows (m, 2) of (segment, row); None for their vectors."""
+        return None
+
     def mapped(self, index: Index, segment: Segment, files: Mapping[str, FileIO]) -> Segment:
         """A segment with what it has beside its vectors, mapped from its open files by their names."""
         return segment

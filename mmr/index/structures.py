@@ -158,7 +158,9 @@ def _train(changer: Changer, kind: Kind, meta: Meta) -> Written:
             "What is stored stays as it is. Give it more vectors, or fewer lists or bits.",
         )
     count = kind.takes(rows, meta.params)
-    sample = _vectors(changer, _drawn(changer, slice(0, min(count, max(needs, rows - HELD)))))
+    places = _drawn(changer, slice(0, min(count, max(needs, rows - HELD))))
+    own = changer.content.sample(changer, places)
+    sample = _vectors(changer, places) if own is None else own
 
     kept = queries_file(changer)
     queries = None if kept is None else np.load(changer.path / kept, allow_pickle=False)

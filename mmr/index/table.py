@@ -117,6 +117,7 @@ EF = Param("ef", 64, "how far a search looks", 8, 65536, walk=(32, 64, 128, 256,
 LISTS = Param("lists", 0, "lists of rows; 0: about 4 times the root of the rows", 0, 1 << 20)
 PIECES = Param("m", 0, "pieces of a vector; 0: half of its dimensions", 0, 4096)
 BITS = Param("bits", "4", "of a piece; 4 is scanned fast", choices=("4", "8"))
+UNDER = ("flat", "hnsw", "hnswsq8", "sq8", "pq", "rabitq", "ivfflat", "ivfpq")
 OPQ = Param("opq", "no", "learn a rotation first", choices=("no", "yes"))
 
 
@@ -244,6 +245,24 @@ KINDS = (
         ),
         False,
         "Khattab and Zaharia, 2020, ColBERT",
+        "mmr.index.bags:Bags",
+    ),
+    Row(
+        "muvera",
+        "items are of several vectors, and one encoding of all of them proposes what is compared",
+        "mmr.index.muvera:Encodings",
+        (
+            DTYPE._replace(default="float16", note="how vectors and encodings are stored"),
+            Param("reps", 20, "repetitions, each with planes of its own", 1, 1000),
+            Param("ksim", 4, "planes of a repetition, which part the vectors into 2^ksim blocks", 0, 10),
+            Param("dproj", 16, "numbers of a block; all where vectors have no more", 1, 4096),
+            Param("final", 0, "numbers that a sketch leaves of the encoding; 0: all", 0, 1 << 20),
+            Param("seed", 0, "of the random planes", 0, (1 << 31) - 1),
+            Param("under", "flat", "the kind that holds the encodings", choices=UNDER),
+            _refine(50), LEAST,
+        ),
+        False,
+        "Dhulipala et al., 2024",
         "mmr.index.bags:Bags",
     ),
     Row(
