@@ -77,6 +77,25 @@ def cuts() -> str:
     return "".join(out)
 
 
+def regions() -> str:
+    """What tests/benchmarks/test_regions.py wrote into regions.jsonl."""
+    out = []
+    for name, group in groupby(_rows("regions.jsonl"), lambda row: row["set"]):
+        rows = list(group)
+        head = f"{'change of MAP':<23}where" if "where" in rows[0] else "change of MAP"
+        out.append(
+            f"{name}; with one vector a picture the mean average precision is {rows[0]['map']:.1f} %, and the "
+            f"first hit is right in {rows[0]['first']:.1f} %:\n\n    {'vectors':<45}rows   MAP   first  {head}\n"
+        )
+        for row in rows[1:]:
+            span = f"{row['gain']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
+            where = f"{row['where']:.1f}" if "where" in row else ""
+            figures = f"{row['rows']:<7.0f}{row['map']:<6.1f}{row['first']:<7.1f}{span:<23}{where}"
+            out.append(f"    {row['way']:<45}{figures}".rstrip() + "\n")
+        out.append("\n")
+    return "".join(out)
+
+
 def _pair(row: dict[str, Any], name: str, form: str) -> str:
     """A figure of ours and FAISS's."""
     return f"{row[name]:{form}} {row[f'peer_{name}']:{form}}"
