@@ -84,8 +84,9 @@ def regions() -> str:
         rows = list(group)
         head = f"{'change of MAP':<23}where" if "where" in rows[0] else "change of MAP"
         out.append(
-            f"{name}; with one vector a picture the mean average precision is {rows[0]['map']:.1f} %, and the "
-            f"first hit is right in {rows[0]['first']:.1f} %:\n\n    {'vectors':<45}rows   MAP   first  {head}\n"
+            f"{name}; with one vector a picture the mean average precision is {rows[0]['map']:.1f} %, "
+            f"and the first hit is right in {rows[0]['first']:.1f} %:\n\n"
+            f"    {'vectors':<45}rows   MAP   first  {head}\n"
         )
         for row in rows[1:]:
             span = f"{row['gain']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
