@@ -99,7 +99,8 @@ def drop(path: str | os.PathLike[str], *, wait: float = 0.0) -> bool:
         rows = progress(changer)[0]
         if rows:
             raise BadDataError(
-                f"{rows:,} items of {shown(changer.path.name)} are of {held.model}: the map leads to them",
+                f"{rows:,} items of {shown(changer.path.name)} are of {held.model}, and only the map joins "
+                "them with the others",
                 "Embed the others with that model too, and the map goes by itself; or embed these with "
                 f"{named(changer)} again.",
             )

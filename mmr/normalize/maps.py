@@ -78,6 +78,12 @@ def form(pairs: int, dim: int, values: Values) -> str:
     return "ridge" if pairs >= dim else "orthogonal"
 
 
+def used(values: Values) -> Values:
+    """The parameters that a map of its form looks at."""
+    names = {"orthogonal": ("form",), "ridge": ("form", "ridge")}.get(str(values["form"]), tuple(values))
+    return {name: values[name] for name in names}
+
+
 def judged(source: Array, target: Array, values: Values) -> Judged:
     """Learn from four pairs of five and look at the fifth, 1,024 at most; rows (n, d) of length 1.
 

@@ -16,6 +16,7 @@ from mmr import __version__
 from mmr.errors import BadDataError, BadItem, Reject, shown
 from mmr.normalize.bank import modality, plain_model
 from mmr.normalize.lexicon import bag
+from mmr.normalize.maps import used
 from mmr.normalize.table import VectorRow, checked_values, loaded, vector_row
 from mmr.stream import archive
 from mmr.stream.archive import Damaged
@@ -57,10 +58,10 @@ class Change:
     @property
     def step(self) -> str:
         """The line for `via`."""
-        values = " ".join(
-            f"{k}={v if isinstance(v, str) else format(v, 'g')}" for k, v in self.values.items()
-        )
-        models = f" from {self.model or UNNAMED} to {self.to or UNNAMED}" if self.row.needs == "pairs" else ""
+        maps = self.row.needs == "pairs"
+        looked_at = used(self.values) if maps else self.values
+        values = " ".join(f"{k}={v if isinstance(v, str) else format(v, 'g')}" for k, v in looked_at.items())
+        models = f" from {self.model or UNNAMED} to {self.to or UNNAMED}" if maps else ""
         return f"normalize {self.row.name} {values}{models} of {self.source}"
 
     @property

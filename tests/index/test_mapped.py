@@ -344,7 +344,7 @@ def test_recipes_are_mapped_and_wait_while_rows_are_of_both(tmp_path):
 
 def test_what_needs_one_model_is_refused(tmp_path):
     path = made(tmp_path / "x.mmr", new=range(30))
-    with pytest.raises(BadDataError, match=r"30 items of x\.mmr are of new#2"):
+    with pytest.raises(BadDataError, match=r"30 items of x\.mmr are of new#2, and only the map"):
         drop(path)
     with pytest.raises(BadDataError, match=r"30 of 120 items are done"):
         rebuild(path, kind="flat:dtype=float16")
