@@ -136,15 +136,16 @@ class PictureTower:
 
     def _tokens(self, pictures: Sequence[Prepared]) -> FloatArray:
         early = self._early([picture.small for picture in pictures])
-        last, photo = self._draw.last(early), self._photo.last(early)
+        last = self._draw.last(early)
         n, height, width, channels = last.shape
         flat = self._head(last.reshape(-1, channels))
-        share = np.repeat(self.photo_share(early), height * width)
-        chosen = np.flatnonzero(share > 0)
-        if len(chosen):
+        share = self.photo_share(early)
+        for row in np.flatnonzero(share > 0).tolist():
             weight, bias = self._photo.layer("classifier")
-            mixed = class_mixture(photo.reshape(-1, channels)[chosen] @ weight + bias, self._classes)
-            flat[chosen] += self._weight_of_classes * share[chosen, None] * mixed
+            photo = self._photo.last(early[row : row + 1]).reshape(-1, channels)
+            mixed = class_mixture(photo @ weight + bias, self._classes)
+            own = slice(row * height * width, (row + 1) * height * width)
+            flat[own] += self._weight_of_classes * share[row] * mixed
         return unit(flat).reshape(n, height * width, -1)
 
     def encode(self, pictures: Sequence[Prepared]) -> FloatArray:
