@@ -13,7 +13,8 @@ from mmr.arrays.muvera import CELLS, Muvera
 from mmr.arrays.ragged import Ragged
 from mmr.arrays.small import packed
 from mmr.arrays.topk import Names, Part, nearest
-from mmr.errors import UsageError
+from mmr.errors import BadDataError, UsageError
+from mmr.index.coded import damaged
 from mmr.index.segments import as_stored, header, map_vectors
 from mmr.index.table import Kind, Params, adapter, parse
 
@@ -125,11 +126,16 @@ class Encodings:
         under, told = _under(params)
         if under is None:
             with open(file, "rb") as source:
-                stored = map_vectors(source, rows, queries.shape[1], str(params["dtype"]))
+                try:
+                    stored = map_vectors(source, rows, queries.shape[1], str(params["dtype"]))
+                except BadDataError as error:
+                    raise damaged(file) from error
             return list(nearest(queries, [Part(stored, allowed)], depth, names).row)
         share = 1.0 if allowed is None else len(allowed) / rows
         found = under.candidates(file, queries, min(ceil(depth / share), rows), told, share)
-        good = (found >= 0) & (found < rows)
+        if found.max(initial=-1) >= rows:
+            raise damaged(file)
+        good = found >= 0
         if allowed is not None:
             good &= np.isin(found, allowed)
         return [own[fits][:depth] for own, fits in zip(found, good, strict=True)]

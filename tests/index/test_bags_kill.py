@@ -43,11 +43,11 @@ def versions(index: Path) -> dict[str, int]:
     return {name: int(record["text"]) for name, record in found.items()}
 
 
-def rounds(tmp_path: Path, kills: int) -> int:
+def rounds(tmp_path: Path, kills: int, kind: str = "maxsim:dtype=float32") -> int:
     """Kill upserts of all items; returns how many were really killed."""
     dice = random.Random(7)
     index, stream = tmp_path / "x.mmr", tmp_path / "stream.jsonl"
-    upsert(index, [item("0.jpg", 0)], reject=fail, kind="maxsim:dtype=float32")
+    upsert(index, [item("0.jpg", 0)], reject=fail, kind=kind)
     names, longest, killed = [f"{i}.jpg" for i in range(ITEMS)], 1.5, 0
     for version in range(1, kills + 1):
         before, order = versions(index), dice.sample(names, ITEMS)
@@ -77,6 +77,10 @@ def rounds(tmp_path: Path, kills: int) -> int:
 
 def test_kills_lose_nothing(tmp_path):
     rounds(tmp_path, 4)
+
+
+def test_kills_lose_nothing_of_encodings(tmp_path):
+    rounds(tmp_path, 2, "muvera:dtype=float32,least=50,reps=4")
 
 
 @pytest.mark.soak
