@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmr.cli import asking, chances, corrections, options, towers, tune
+from mmr.cli import asking, chances, corrections, knobs, options, towers, tune
 from mmr.cli.asking import Asking, check_several
 from mmr.cli.encoders import Encoders
 from mmr.cli.hits import on_terminal, write_hits
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--refine", type=click.IntRange(1, 1000), metavar="N", help="Compare N candidates a hit "
               "exactly, where graphs, lists or codes are searched.  [default: as indexed]")  # fmt: skip
 @tune.share
+@knobs.option
 @options.fields
 @click.option("--with-vectors", is_flag=True, help="Hits carry their vectors (heavy; for export).")
 @asking.tokens
@@ -56,9 +57,9 @@ def command(
     report: Report, index: str, words: tuple[str, ...], images: tuple[str, ...], queries_from: str | None,
     all_items: bool, top: int, min_score: float | None, min_prob: float | None, fitted: str | None,
     where: tuple[str, ...], exclude_self: bool, exact: bool, refine: int | None, recall: float | None,
-    fields: str | None, with_vectors: bool, tokens: bool, regions: bool, format_: str | None,
-    vector_format: str, output: str, model: str | None, templates: tuple[str, ...], device: str,
-    precision: str, threads: int | None,
+    told: tuple[str, ...], fields: str | None, with_vectors: bool, tokens: bool, regions: bool,
+    format_: str | None, vector_format: str, output: str, model: str | None, templates: tuple[str, ...],
+    device: str, precision: str, threads: int | None,
 ) -> None:  # fmt: skip
     """Read queries, write each with its hits.
 
@@ -91,7 +92,7 @@ def command(
         regions=regions,
     )  # fmt: skip
     with open_any(index) as opened, ExitStack() as stack:
-        wanted = wanted._replace(knobs=tune.knobs(opened, recall, exact, refine))
+        wanted = wanted._replace(knobs=knobs.told(opened, told, recall, exact, refine))
         encoders = Encoders(opened, model, device, precision, threads, report, stack, by_map=True)
         stated = full_name(model, opened.meta.model)
         check_several(opened, {"tokens": tokens, "regions": regions}, all_items)
