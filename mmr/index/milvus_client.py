@@ -130,7 +130,7 @@ class Client:
             fix = "Check that the server is well, then run the same command again."
             return UnavailableError(f"{self.address} did not answer in time ({method})", fix)
         if code == AWAY or any(word in lower for word in GONE):
-            return Unsettled(said)
+            return Unsettled(said.rpartition("last error: ")[2].removeprefix("UNKNOWN: "))
         return UnavailableError(f"{self.address} refused ({method}): {said}", "See the server's log.")
 
 

@@ -36,6 +36,9 @@ class Server:
             time.sleep(0.02)
 
     def start(self) -> None:
+        """Start it again. Its process that was killed may stand as a zombie, which both take for alive."""
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self.folder / name).unlink(missing_ok=True)
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
