@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 import numpy as np
 
 from mmr.arrays.unit import SLACK, unit
-from mmr.errors import BadItem, Reject, shown
+from mmr.errors import BadItem, Reject, UsageError, shown
 from mmr.index.segments import as_stored
 from mmr.index.table import parse
 
@@ -225,6 +225,15 @@ class Content:
         from mmr.index.search import by_vectors
 
         return by_vectors(index, queries, wanted)
+
+    def whys(
+        self, index: Index, queries: Sequence[Record], found: Sequence[Nearest], wanted: Wanted
+    ) -> list[list[dict[str, Any]]]:
+        """What the score of every hit is made of, as fields of it; `UsageError` where nothing is said."""
+        raise UsageError(
+            f"--explain says which terms matched, and {shown(index.path.name)} compares vectors.",
+            "Leave it out; `mmr rerank METHOD --explain` says why hits moved.",
+        )
 
 
 def _unfit_recipe(index: Index, query: Record) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ whatever a query leaves out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mmr.index.table import Params
     from mmr.stream.records import Record
 
+SAID = 8  # terms that a line names
 FEW = 20  # items are looked at one by one where fewer than one in so many may come
 
 
@@ -146,17 +147,17 @@ class Held:
 class Asked:
     """What queries are compared with: the segments of one state of an index.
 
-    parts  the segments
-    exact  look at every item, not at the lists
+    parts  the segments; with `exact` every item is looked at, and not the lists
     """
 
-    def __init__(self, content: Terms, index: Index, exact: bool = False) -> None:
+    def __init__(self, content: Terms, index: Index, wanted: Wanted) -> None:
         self._content, kind = content, Lists()
-        self.parts = [Held(one, None if exact else kind.of(one)) for one in index.segments()]
+        self.parts = [Held(one, None if wanted.exact else kind.of(one)) for one in index.segments()]
         self._holding: dict[bytes, int] = {}
         self._items = 0
         if content.field == "text":
-            self._measure(*(float(index.meta.params[name]) for name in ("k1", "b")))
+            params = {**index.meta.params, **(wanted.knobs or {})}
+            self._measure(float(params["k1"]), float(params["b"]))
 
     def _measure(self, k1: float, b: float) -> None:
         """Count the live texts, and take what the length of every text adds to its counts."""
@@ -190,7 +191,7 @@ def places(content: Terms, index: Index, queries: Sequence[Record], wanted: Want
     segments = index.segments()
     allowed = plain.allowed_rows(index, segments, wanted.where)
     names = plain.names_of(index, segments)
-    asked, found = Asked(content, index, wanted.exact), []
+    asked, found = Asked(content, index, wanted), []
     for record in queries:
         rows = allowed
         excluded = plain.rows_of(index, plain.excluded_names(record, wanted))
@@ -201,6 +202,31 @@ def places(content: Terms, index: Index, queries: Sequence[Record], wanted: Want
         columns = [part.best(query, wanted.k, mine) for part, mine in zip(asked.parts, rows, strict=True)]
         found.append(_merged(columns, wanted.k, names))
     return found
+
+
+def whys(
+    content: Terms, index: Index, queries: Sequence[Record], found: Sequence[Nearest], wanted: Wanted
+) -> list[list[dict[str, Any]]]:
+    """What each term that a hit shares with its query adds to its score, the most first."""
+    asked = Asked(content, index, wanted)
+    answers = []
+    for record, one in zip(queries, found, strict=True):
+        query = asked.query(record)
+        pairs = zip(one.part.tolist(), one.row.tolist(), strict=True)
+        shares = [asked.parts[part].shares(query, row) for part, row in pairs]
+        answers.append([{"terms": share, "why": line(share)} for share in shares])
+    return answers
+
+
+def line(shares: Mapping[str, float]) -> str:
+    """The terms of a hit in one line: the first 8, and how many more.
+
+    >>> line({"red": 0.75, "car": 0.5})
+    'red 0.7500, car 0.5000'
+    """
+    said = [f"{name} {share:.4f}" for name, share in list(shares.items())[:SAID]]
+    more = len(shares) - len(said)
+    return ", ".join([*said, f"{more} more"] if more else said)
 
 
 def _first(rows: Rows, score: Wide, k: int) -> tuple[Rows, Floats]:

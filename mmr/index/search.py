@@ -38,6 +38,7 @@ class Wanted(NamedTuple):
     knobs         parameters of the kind that a search alone uses, in the place of the index's
     raw           leave out the correction that the index holds
     regions       whether hits say which of their several vectors was found
+    explain       whether hits say what their score is made of
     """
 
     k: int = 10
@@ -51,6 +52,7 @@ class Wanted(NamedTuple):
     knobs: Params | None = None
     raw: bool = False
     regions: bool = False
+    explain: bool = False
 
 
 Answer = list[dict[str, Any]]
@@ -334,10 +336,11 @@ def _hits(
     fields = (*wanted.fields, BOXES) if wanted.regions else wanted.fields
     items = dict(zip(unique, index.records(unique, fields), strict=True))
     looked_up: Iterator[tuple[int, int]] = iter(places)
+    whys = content.whys(index, queries, found, wanted) if wanted.explain else None
     answers: list[Answer] = []
-    for query, one in zip(queries, found, strict=True):
+    for number, (query, one) in enumerate(zip(queries, found, strict=True)):
         answer: Answer = []
-        for part, row, score in zip(one.part, one.row, one.score, strict=True):
+        for rank, (part, row, score) in enumerate(zip(one.part, one.row, one.score, strict=True)):
             item = items[next(looked_up)]
             if wanted.min_score is not None and score < wanted.min_score:
                 continue
@@ -348,6 +351,8 @@ def _hits(
                 hit["region"] = region(segments[part], row, query, item)
             if wanted.with_vectors:
                 hit |= content.of_row(segments[part], row)
+            if whys is not None:
+                hit |= whys[number][rank]
             answer.append(hit)
         answers.append(answer)
     return answers

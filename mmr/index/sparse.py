@@ -157,6 +157,14 @@ class Terms(Content):
 
         return places(self, index, queries, wanted)
 
+    def whys(
+        self, index: Index, queries: Sequence[Record], found: Sequence[Nearest], wanted: Wanted
+    ) -> list[list[dict[str, Any]]]:
+        """The terms that each hit shares with its query: `terms`, what each adds, and `why`, in one line."""
+        from mmr.index.inverted import whys
+
+        return whys(self, index, queries, found, wanted)
+
 
 class Words(Terms):
     """Items of words, in `text`; how often an item has each is stored, and BM25 is taken of it."""

@@ -356,3 +356,36 @@ def test_a_bad_record_does_not_take_a_good_one_of_its_id_with_it(tmp_path):
     stream = [Record({"id": "x", "sparse": {"a": 1}}), Record({"id": "x", "sparse": {"a": -1}})]
     counts = upsert(tmp_path / "x.mmr", stream, reject=bad.append, kind="sparse")
     assert counts.new == 1 and len(bad) == 1
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_explained_terms_add_up_to_the_score(tmp_path, kind):
+    path, rng = tmp_path / "x.mmr", np.random.default_rng(8)
+    for start in (0, 20):
+        upsert(path, [item(rng, number) for number in range(start, start + 20)], reject=fail, kind=kind)
+    delete(path, ["i3", "i30"])
+    queries = [item(rng, number) for number in range(90, 95)]
+    with open_index(path) as index:
+        found = search(index, queries, Wanted(30, explain=True))
+        for query, hits, plainly in zip(queries, found, search(index, queries, Wanted(30)), strict=True):
+            assert [(hit["id"], hit["score"]) for hit in hits] == [
+                (hit["id"], hit["score"]) for hit in plainly
+            ]
+            asked = set(query["sparse"]) if kind == "sparse" else set(words(query["text"]))
+            for hit in hits:
+                shares = list(hit["terms"].values())
+                assert sum(shares) == pytest.approx(float(hit["score"]), rel=1e-6)
+                assert shares == sorted(shares, reverse=True) and set(hit["terms"]) <= asked
+                assert hit["why"].startswith(f"{next(iter(hit['terms']))} {shares[0]:.4f}")
+    upsert(tmp_path / "y.mmr", [Record({"id": "a", "vector": np.ones(2, np.float32)})], reject=fail)
+    with open_index(tmp_path / "y.mmr") as index, pytest.raises(UsageError, match="compares vectors"):
+        search(index, [Record({"id": "q", "vector": np.ones(2, np.float32)})], Wanted(explain=True))
+
+
+def test_what_a_search_is_told(tmp_path):
+    path, query = tmp_path / "x.mmr", Record({"id": "q", "text": "red"})
+    upsert(path, [Record({"id": str(i), "text": text}) for i, text in enumerate(TEXTS)], reject=fail,
+           kind="sparse:bm25:k1=0.5")  # fmt: skip
+    with open_index(path) as index:
+        ((first, *_),) = search(index, [query], Wanted(knobs={"k1": 0.0}))
+        assert first["score"] == pytest.approx(math.log(1.6))
