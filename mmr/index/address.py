@@ -81,7 +81,8 @@ def _without_secrets(text: str) -> tuple[str, tuple[str, ...]]:
     scheme, _, rest = text.partition("://")
     before, mark, query = rest.partition("?")
     at = before.rfind("@")
-    if at < 0 and not PORT.search(before):  # a ? of a password that was not written as %3F
+    odd = "@" in query and "=" not in query.partition("@")[0]
+    if odd or (at < 0 and not PORT.search(before)):  # a ? of a password that was not written as %3F
         before, mark, query = rest, "", ""
         at = before.rfind("@")
     user, colon, password = before[: max(at, 0)].partition(":")

@@ -12,8 +12,9 @@ import psycopg
 from psycopg import errors as refused
 from psycopg import sql
 
-from mmr.errors import BadDataError, UnavailableError
+from mmr.errors import BadDataError, UnavailableError, UsageError
 from mmr.index.engine import About, Found, Stored, Unsettled, Where
+from mmr.index.pg_where import fits
 from mmr.index.pgvector import register
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class PostgreSQL:
 
     def create(self, about: About) -> None:
         """Make the table and note what it is, in one transaction."""
+        self._check_graph(about)
         with self._asking() as db, db.transaction():
             db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             db.execute(SIDE_TABLE)
@@ -210,7 +212,7 @@ class PostgreSQL:
 
     def search(self, queries: Floats, count: int, where: Where, *, exact: bool) -> list[list[Found]]:
         """The nearest items of each query: by the graph where there is one, else of all that fit."""
-        fitting, values = _fits(where)
+        fitting, values = fits(where)
         statement = self._sql(
             f"SELECT {_columns(True)} FROM {{table}} {fitting} ORDER BY vector <#> %s LIMIT {int(count)}"
         )
@@ -241,6 +243,7 @@ class PostgreSQL:
 
     def build(self, about: About) -> None:
         """Drop the graph, and build the one of `about`."""
+        self._check_graph(about)
         with self._asking() as db, db.transaction():
             db.execute(self._sql("DROP INDEX IF EXISTS {index}"))
             self._graph = False
@@ -248,6 +251,12 @@ class PostgreSQL:
                 self._make_graph(about)
             db.execute(NOTE, self._row(about))
         self._known = about
+
+    def _check_graph(self, about: About) -> None:
+        if about.kind == "hnsw" and about.dim > GRAPH_DIMS:
+            most = f"a graph of pgvector takes up to {GRAPH_DIMS:,} dimensions, not {about.dim:,}"
+            what = f"{self.address}: {most}"
+            raise UsageError(what, "Use --kind flat, or fewer dimensions: mmr fit pca --dims 1024.")
 
     def _make_graph(self, about: About) -> None:
         with self._asking() as db:
@@ -364,37 +373,6 @@ def _asked(
         with db.pipeline():
             cursors = [db.execute(statement, (*values, query), binary=True) for query in queries]
         return [_items(cursor.fetchall()) for cursor in cursors]
-
-
-def _fits(where: Where) -> tuple[str, list[Any]]:
-    """WHERE of what items must have, and its values."""
-    parts, values = [], []
-    for field, value in where:
-        if "\0" in value or "\0" in field:
-            parts.append("false")
-        elif field in ("id", "digest", "parent"):
-            parts.append(f"{field} = %s")
-            values.append(value)
-        elif field == "image":
-            parts.append("(image = %s OR path = %s)")
-            values += [value, value]
-        else:
-            path, names = _path(field, value)
-            parts.append("jsonb_path_exists(fields::jsonb, %s::jsonpath, %s::jsonb, true)")
-            values += [path, names]
-    return ("WHERE " + " AND ".join(parts) if parts else ""), values
-
-
-def _path(field: str, value: str) -> tuple[str, str]:
-    """A path that exists where a field, or an element of its lists, is what the user wrote, and its names."""
-    names: dict[str, Any] = {"text": value}
-    with suppress(ValueError):
-        number = float(value)
-        names |= {"number": number} if number - number == 0 else {}
-    if value in ("true", "false"):
-        names["flag"] = value == "true"
-    tests = " || ".join(f"@ == ${name}" for name in names)
-    return f"$.{json.dumps(field)}[*][*][*] ? ({tests})", json.dumps(names)
 
 
 def _fix(error: psycopg.Error) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,11 +27,14 @@ class Server:
 
     def kill(self) -> None:
         """kill -9 of the whole server, as when its machine loses power."""
-        pid = int((self.folder / "postmaster.pid").read_text().split()[0])
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-        while alive(pid):
-            time.sleep(0.02)
+        import psutil
+
+        main = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
+        every = [main, *main.children(recursive=True)]
+        for process in every:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(every, timeout=10)
 
     def start(self) -> None:
         """Start it again. Its process that was killed may stand as a zombie, which both take for alive."""
@@ -43,13 +44,6 @@ class Server:
 
     def stop(self) -> None:
         self._server._cleanup()
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @contextmanager
@@ -71,7 +65,7 @@ def server() -> Iterator[Server]:
         if running is not None:
             with suppress(Exception):
                 running.stop()
-            with suppress(FileNotFoundError, IndexError, ValueError):
+            with suppress(Exception):
                 running.kill()
         if before is None:
             del os.environ["XDG_RUNTIME_DIR"]
