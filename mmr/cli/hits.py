@@ -15,14 +15,19 @@ def on_terminal(output: str) -> bool:
     return output == "-" and sys.stdout is not None and sys.stdout.isatty()
 
 
-def write_hits(records: Iterable[Record], format_: str | None, output: str, vector_format: str) -> None:
-    """Write records one by one, each as soon as it is there; None is a table on a terminal, else JSONL."""
+def write_hits(
+    records: Iterable[Record], format_: str | None, output: str, vector_format: str, explain: bool = False
+) -> None:
+    """Write records one by one, each as soon as it is there; None is a table on a terminal, else JSONL.
+
+    explain  a table says why hits are there
+    """
     if format_ is None:
         format_ = "table" if on_terminal(output) else "jsonl"
     if format_ == "table":
         from mmr.show.table import print_hits
 
-        print_hits(records, output)
+        print_hits(records, output, explain)
         return
     from mmr.stream.write import open_writer
 

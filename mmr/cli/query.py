@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 @knobs.option
 @options.fields
 @click.option("--with-vectors", is_flag=True, help="Hits carry their vectors (heavy; for export).")
+@click.option("--explain", is_flag=True, help="Hits say which terms matched and what each adds, in `terms` "
+              "and `why` (kinds sparse and sparse:bm25).")  # fmt: skip
 @asking.tokens
 @asking.regions
 @click.option("--format", "format_", type=click.Choice(["jsonl", "trec", "table", "ids"]), metavar="NAME",
@@ -57,9 +59,9 @@ def command(
     report: Report, index: str, words: tuple[str, ...], images: tuple[str, ...], queries_from: str | None,
     all_items: bool, top: int, min_score: float | None, min_prob: float | None, fitted: str | None,
     where: tuple[str, ...], exclude_self: bool, exact: bool, refine: int | None, recall: float | None,
-    told: tuple[str, ...], fields: str | None, with_vectors: bool, tokens: bool, regions: bool,
-    format_: str | None, vector_format: str, output: str, model: str | None, templates: tuple[str, ...],
-    device: str, precision: str, threads: int | None,
+    told: tuple[str, ...], fields: str | None, with_vectors: bool, explain: bool, tokens: bool,
+    regions: bool, format_: str | None, vector_format: str, output: str, model: str | None,
+    templates: tuple[str, ...], device: str, precision: str, threads: int | None,
 ) -> None:  # fmt: skip
     """Read queries, write each with its hits.
 
@@ -89,7 +91,7 @@ def command(
     wanted = Wanted(
         top, min_score, tuple(_pair(text) for text in where),
         tuple(fields.split(",")) if fields else HIT_FIELDS, with_vectors, exact, exclude_self, refine,
-        regions=regions,
+        regions=regions, explain=explain,
     )  # fmt: skip
     with open_any(index) as opened, ExitStack() as stack:
         wanted = wanted._replace(knobs=knobs.told(opened, told, recall, exact, refine))
@@ -111,7 +113,8 @@ def command(
         answers = chances.chances(opened, answers, min_prob, fitted, report)
         if not (words or images or on_terminal(output)):
             answers = _advancing(answers, report)
-        write_hits(_counted(answers, min_score, min_prob, report), format_, output, vector_format)
+        answers = _counted(answers, min_score, min_prob, report)
+        write_hits(answers, format_, output, vector_format, explain)
         encoders.keep_tower()
 
 

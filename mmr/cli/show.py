@@ -24,10 +24,13 @@ TITLE = "Results"
 @click.option("--title", metavar="TEXT", help=f"The page's title.  [default: {TITLE}]")
 @click.option("--size", type=click.IntRange(32, 1024), metavar="PIXELS", help="The longer side of a "
               "picture; at 256 a photograph adds about 15 kB, 1,000 hits 15 MB.  [default: 256]")  # fmt: skip
+@click.option("--explain", is_flag=True, help="Below each hit of the table, why it is there: what `query "
+              "--explain` or `rerank --explain` wrote.")  # fmt: skip
 @options.reports("show")
 def command(
-    report: Report, files: tuple[str, ...], html: str | None, title: str | None, size: int | None
-) -> None:
+    report: Report, files: tuple[str, ...], html: str | None, title: str | None, size: int | None,
+    explain: bool,
+) -> None:  # fmt: skip
     """Read hits or items, show them as a table, or with --html as a page.
 
     The page holds its pictures, works without a network, on a phone and from the keyboard.
@@ -37,9 +40,12 @@ def command(
       mmr query pics.mmr "a red apple" | mmr show
       mmr query pics.mmr "sad face" -k 50 | mmr show --html out.html
       mmr show run.jsonl --html out.html --title "Before the change"
+      mmr query words.mmr "red apples" --explain | mmr show --explain
     """
     if html is None and (title is not None or size is not None):
         raise click.UsageError("--title and --size belong to a page. Name it with --html FILE.")
+    if html is not None and explain:
+        raise click.UsageError("--explain is for the table; a page has no place for it.")
     from mmr.stream.read import read_records
 
     records = read_records(options.reads_stdin(files, "`mmr show FILE`"), reject=report, vectors=False)
@@ -50,7 +56,7 @@ def command(
         return
     from mmr.show.table import print_hits
 
-    print_hits(records)
+    print_hits(records, explain=explain)
 
 
 def _write_page(records: Iterator[Record], html: str, title: str, side: int, report: Report) -> None:

@@ -19,6 +19,7 @@ from mmr.arrays.bm25 import Saturated, idf, norms
 from mmr.arrays.sparse import Inverted, Plain, proposed
 from mmr.arrays.terms import LARGEST, Places, Wide, scores
 from mmr.arrays.topk import Nearest, ranked
+from mmr.errors import UsageError, shown
 from mmr.index import search as plain
 from mmr.index.coded import Coded
 from mmr.index.sparse import Terms, of
@@ -140,7 +141,7 @@ class Held:
             shared = np.flatnonzero(np.isin(terms, places))
             which = np.searchsorted(places, terms[shared])
             values = adds(weights[shared].astype(np.float64), which, np.full(len(shared), row))
-            found = zip(self.bags.vocabulary.words(terms[shared]), values.tolist(), strict=True)
+            found = zip(self.bags.vocabulary.words(terms[shared]), values.astype(np.float32), strict=True)
             return dict(sorted(found, key=lambda pair: (-pair[1], pair[0])))
 
 
@@ -188,6 +189,10 @@ def places(content: Terms, index: Index, queries: Sequence[Record], wanted: Want
 
     Only items that share a term with a query are found. Raises `BadDataError` for a file that is damaged.
     """
+    if wanted.with_vectors and content.field == "text":
+        raise UsageError(
+            f"--with-vectors: {shown(index.path.name)} holds words and no vectors.", "Leave it out."
+        )
     segments = index.segments()
     allowed = plain.allowed_rows(index, segments, wanted.where)
     names = plain.names_of(index, segments)

@@ -28,17 +28,23 @@ STYLES = {"bold": "\x1b[1m", "faint": "\x1b[2m", "score": "\x1b[36m", "plain": "
 
 
 class Look(NamedTuple):
-    """How lines are drawn: `width` in columns (None: nothing is cut) and whether colours may be used."""
+    """How lines are drawn.
+
+    width    in columns; None: nothing is cut
+    colour   whether colours may be used
+    explain  whether a line below a hit gives its `why`
+    """
 
     width: int | None
     colour: bool
+    explain: bool = False
 
     def styled(self, text: str, style: str) -> str:
         """The text in a style of `STYLES`; as it is without colours."""
         return f"{STYLES[style]}{text}\x1b[0m" if self.colour and STYLES[style] and text else text
 
 
-def look_of(terminal: bool) -> Look:
+def look_of(terminal: bool, explain: bool = False) -> Look:
     """The look for a terminal, or for a pipe or a file, as the environment asks.
 
     COLUMNS sets the width; a pipe or a file without it has none. NO_COLOR turns colours off, FORCE_COLOR on.
@@ -50,12 +56,13 @@ def look_of(terminal: bool) -> Look:
     forced = os.environ.get("FORCE_COLOR", "")
     able = terminal and os.environ.get("TERM") != "dumb"
     colour = forced != "0" if forced else able
-    return Look(width, colour and not os.environ.get("NO_COLOR"))
+    return Look(width, colour and not os.environ.get("NO_COLOR"), explain)
 
 
-def print_hits(records: Iterable[Mapping[str, Any]], output: str = "-") -> None:
+def print_hits(records: Iterable[Mapping[str, Any]], output: str = "-", explain: bool = False) -> None:
     """Write a table of each record's hits, or of the records themselves where they have none, to `output`.
 
+    explain  a line below each hit says why it is there, where the hit does
     `-` is standard output; a file appears whole or not at all. A query's table is written as soon as it is
     there. Raises `OutputError` where the output cannot be made.
     """
@@ -65,12 +72,12 @@ def print_hits(records: Iterable[Mapping[str, Any]], output: str = "-") -> None:
             from mmr.errors import OutputError
 
             raise OutputError("standard output is closed", "Name a file with -o.")
-        _write(records, out.buffer, look_of(out.isatty()), out.encoding or "utf-8")
+        _write(records, out.buffer, look_of(out.isatty(), explain), out.encoding or "utf-8")
         return
     from mmr.stream.files import whole_file
 
     with whole_file(output) as file:
-        _write(records, file, look_of(False), "utf-8")
+        _write(records, file, look_of(False, explain), "utf-8")
 
 
 def _write(records: Iterable[Mapping[str, Any]], file: BinaryIO, look: Look, encoding: str) -> None:
@@ -129,10 +136,14 @@ def hit_lines(record: Mapping[str, Any], look: Look) -> list[str]:
     rows = [_item_cells(hit) for hit in hits]
     widths = _fitted(_natural(rows), left)
     lines = [heading]
-    for rank, score, row in zip(ranks, scores, rows, strict=True):
+    for rank, score, row, hit in zip(ranks, scores, rows, hits, strict=True):
         start = look.styled(rank.rjust(rank_width), "faint")
         number = look.styled(score.rjust(score_width), "score")
         lines.append(f"{start}  {number}  {_line(row, widths, ('plain', 'faint', 'faint'), look)}")
+        why = prose(words_of(hit, "why"))
+        if look.explain and why:
+            cut = why if left is None else cut_end(why, left)
+            lines.append(f"{' ' * (rank_width + score_width + 4)}{look.styled(cut, 'faint')}")
     return lines
 
 

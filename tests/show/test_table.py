@@ -222,3 +222,11 @@ def test_a_table_in_a_file_is_plain_and_whole(tmp_path, monkeypatch):
     assert file.read_text().count("\n") == 3
     with pytest.raises(OutputError):
         print_hits([HITS], str(tmp_path / "nowhere" / "table.txt"))
+
+
+def test_why_stands_below_a_hit():
+    hits = {"id": "q", "text": "red", "hits": [{"id": "a", "score": 1.0, "why": "red 0.7500,\ncar 0.2500"},
+                                               {"id": "b", "score": 0.5}]}  # fmt: skip
+    plain, said = lines([hits], Look(None, False)), lines([hits], Look(None, False, explain=True))
+    assert said == [*plain[:2], " " * 12 + "red 0.7500, car 0.2500", plain[2]]
+    assert lines([hits], Look(30, False, explain=True))[2] == " " * 12 + "red 0.7500, car 0…"
