@@ -348,7 +348,9 @@ def gallery(tmp_path_factory) -> Path:
         "mmr query pics.mmr --from dev.jsonl > hits.jsonl && "
         "mmr fit calibrate -q --qrels dev.tsv hits.jsonl -o cal.npz && "
         "mmr fit centre -q bank.npy --index pics.mmr -o centre.npz && "
-        "mmr embed pics/ -o old.npy && mmr normalize apply centre.npz old.npy -o new.npy"
+        "for a in red blue green black white grey; do for b in apple car dog cup tree star house; do "
+        'printf \'{"text": "a %s %s"}\\n\' $a $b; done; done > many.jsonl && '
+        "mmr embed --queries many.jsonl -o old.npy && mmr normalize apply centre.npz old.npy -o new.npy"
     )
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=folder, capture_output=True, text=True,
                           env=program_environment(), timeout=300)  # fmt: skip
