@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from mmr.arrays.topk import MARGIN, Floats, exact_scores
+from mmr.errors import UsageError
 from mmr.index.bases import absolute
 from mmr.index.engine import Found, Where
 from mmr.index.lookup import fits
@@ -47,6 +48,7 @@ def search(index: Remote, queries: Sequence[Record], wanted: Wanted) -> list[Ans
     compares every vector gives the hits of a folder; a graph gives what it finds.
     """
     asked = _asked(index, queries, wanted)
+    _check_most(index, asked, wanted)
     found: dict[int, list[Scored]] = {}
     together: dict[int, list[int]] = {}
     for i, (query, one) in enumerate(zip(queries, asked, strict=True)):
@@ -66,6 +68,15 @@ def search(index: Remote, queries: Sequence[Record], wanted: Wanted) -> list[Ans
         [_hit(index, one, wanted, here) for one in found[i] if _enough(one, wanted)]
         for i in range(len(asked))
     ]
+
+
+def _check_most(index: Remote, asked: Sequence[Asked], wanted: Wanted) -> None:
+    """Raise `UsageError` for more hits than the engine can give at a time."""
+    most = index.ask(lambda engine: engine.most)
+    extra = max((len(one.excluded) for one in asked if one.among is None), default=0)
+    if wanted.k + extra > most:
+        what = f"{index.path} gives {most:,} candidates at a time, and -k {wanted.k:,} asks for more"
+        raise UsageError(f"{what}{f', with {extra:,} that are excluded' if extra else ''}", "Ask for fewer.")
 
 
 def _enough(one: Scored, wanted: Wanted) -> bool:
