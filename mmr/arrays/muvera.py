@@ -89,7 +89,13 @@ class Muvera:
 
     def query(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Encode a query's vectors (n, dim): each block is the sum of its own; returns (length,)."""
-        found: NDArray[np.float32] = self._finished(self._pieces(rows, np.float64).sums)[0]
+        self._check(rows)
+        sums = np.zeros((self.reps, 1, self.block, self.width))
+        for start in range(0, len(rows), TOKENS):
+            wide = rows[start : start + TOKENS].astype(np.float64)
+            member = self._numbers(wide)[:, None, :] == np.arange(self.block)[:, None]
+            sums[:, 0] += member.astype(np.float64) @ self._projected(wide)
+        found: NDArray[np.float32] = self._finished(sums)[0]
         return found
 
     def document(self, rows: NDArray[Any]) -> NDArray[np.float32]:
@@ -112,10 +118,13 @@ class Muvera:
                 found[start + part.start : start + part.stop] = self._filled(pieces)
         return found
 
-    def _pieces(self, rows: NDArray[Any], dtype: Any) -> _Pooled:
-        """What the vectors (n, dim) of one bag add up to, some of them at a time."""
+    def _check(self, rows: NDArray[Any]) -> None:
         if rows.ndim != 2 or not len(rows) or rows.shape[1] != self.dim:
             raise ValueError(f"vectors of {self.dim} numbers, at least one")
+
+    def _pieces(self, rows: NDArray[Any], dtype: Any) -> _Pooled:
+        """What the vectors (n, dim) of one bag add up to, some of them at a time."""
+        self._check(rows)
         begin = np.zeros(1, np.int64)
         whole = self._pooled(rows[:TOKENS], begin, dtype)
         for start in range(TOKENS, len(rows), TOKENS):
@@ -128,10 +137,7 @@ class Muvera:
 
     def _pooled(self, rows: NDArray[Any], begins: Whole, dtype: Any) -> _Pooled:
         """What the vectors (n, dim) of bags that begin at `begins` (m,) add up to in each block."""
-        number = np.zeros((self.reps, len(rows)), np.int64)
-        for side in self._sides(rows.astype(np.float64)):
-            number = 2 * number + (side ^ (number & 1))  # bits as a Gray code
-        projected = self._projected(rows.astype(dtype, copy=False))
+        number, projected = self._numbers(rows.astype(np.float64)), self._projected(rows.astype(dtype))
         shape = (self.reps, len(begins), self.block)
         sums, counts = np.zeros((*shape, self.width)), np.zeros(shape, np.int64)
         row = np.full(shape, FAR)
@@ -166,6 +172,13 @@ class Muvera:
         for plane in range(self.ksim):
             found = np.minimum(found, found[..., np.arange(self.block) ^ (1 << plane)] + FAR)
         return found[..., code]
+
+    def _numbers(self, wide: Wide) -> Whole:
+        """The block of each vector (n, dim) in each repetition: (reps, n)."""
+        number = np.zeros((self.reps, len(wide)), np.int64)
+        for side in self._sides(wide):
+            number = 2 * number + (side ^ (number & 1))  # bits as a Gray code
+        return number
 
     def _projected(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Vectors (n, dim) as each repetition adds them up: (reps, n, width)."""
