@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from mmr.arrays.unit import unit as lengthened
 from mmr.errors import BadDataError, UsageError
-from mmr.index import delete, open_index, upsert
+from mmr.index import bags, delete, open_index, upsert
 from mmr.index.answer import answer
 from mmr.index.check import check, compact, describe, rebuild
 from mmr.index.corrected import Correction, correct
 from mmr.index.search import Wanted, search
 from mmr.index.table import told
 from mmr.index.tune import tune
+from mmr.stream.read import read_records
 from mmr.stream.records import Record
+from mmr.stream.write import open_writer
 from tests.index.made import fail, unit
 
 DIM = 12
@@ -73,14 +75,15 @@ def stored(path):
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    seed=st.integers(0, 2**31), dtype=st.sampled_from(["float16", "int8", "float32"]),
+    seed=st.integers(0, 2**31), kind=st.sampled_from(["maxsim", "muvera:reps=2,ksim=2,dproj=4"]),
+    dtype=st.sampled_from(["float16", "int8", "float32"]),
     least=st.sampled_from([2, 1000]), where=st.sampled_from([None, "blue"]), data=st.data(),
 )  # fmt: skip
-def test_hits_are_those_of_a_double_loop(tmp_path_factory, seed, dtype, least, where, data):
+def test_hits_are_those_of_a_double_loop(tmp_path_factory, seed, kind, dtype, least, where, data):
     path = tmp_path_factory.mktemp("bags") / "x.mmr"
     for start, stop, version in ((0, 12, seed), (12, 30, seed), (5, 15, seed + 1)):
         upsert(path, [item(i, version) for i in range(start, stop)], reject=fail,
-               kind=f"maxsim:dtype={dtype},least={least}")  # fmt: skip
+               kind=f"{kind}{',' if ':' in kind else ':'}dtype={dtype},least={least}")  # fmt: skip
     gone = data.draw(st.lists(st.sampled_from([f"i{i}" for i in range(30)]), unique=True, max_size=10))
     delete(path, gone)
     exclude = data.draw(st.lists(st.sampled_from([f"i{i}" for i in range(30)]), unique=True, max_size=5))
@@ -368,3 +371,56 @@ def test_what_a_search_is_told(pages):
                         ("near=0", "whole number from 1"), ("dtype=int8", "nothing that")):  # fmt: skip
         with pytest.raises(UsageError, match=said):
             told("maxsim", [wrong])
+
+
+def test_a_reader_keeps_what_a_merge_takes_away(tmp_path):
+    path = tmp_path / "x.mmr"
+    for start in range(0, 30, 10):
+        upsert(path, [item(i) for i in range(start, start + 10)], reject=fail, kind="maxsim")
+    with open_index(path) as index:
+        compact(path)
+        assert not (path / "seg-1-rows.npy").exists()
+        found = search(index, [query(1)], Wanted(30))[0]
+        assert index.refresh() and len(index.segments()) == 1
+        assert search(index, [query(1)], Wanted(30))[0] == found
+
+
+@pytest.mark.parametrize("name", ["-rows.npy", "-offsets.npy"])
+def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, name):
+    path = tmp_path / "x.mmr"
+    upsert(path, [item(i) for i in range(10)], reject=fail, kind="maxsim")
+    before = stored(path)
+    real = bags.write_vectors
+
+    def full(*args):
+        if args[-1].endswith(name):
+            raise OSError(28, "No space left on device")
+        return real(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bags, "write_vectors", full)
+        for change in (lambda: upsert(path, [item(i, 1) for i in range(20)], reject=fail),
+                       lambda: (delete(path, ["i1"]), compact(path))):  # fmt: skip
+            with pytest.raises(OSError, match="No space"):
+                change()
+            assert check(path) == []
+    left = [one for one in before if one["id"] != "i1"]
+    assert [one["id"] for one in stored(path)] == [one["id"] for one in left]
+    assert upsert(path, [item(i, 1) for i in range(10)], reject=fail).changed == 9
+    assert check(path) == []
+    numbers = {file.name.split("-")[1].split(".")[0] for file in path.glob("seg*")}
+    ends = (".npy", "-rows.npy", "-offsets.npy")
+    named = {f"seg-{number}{end}" for number in numbers for end in ends}
+    assert {file.name for file in path.glob("seg*")} == named, "nothing of what failed is left"
+
+
+def test_rows_of_an_npy_pair_are_items(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with open_writer("x.npy", "npy") as out:
+        for i in range(12):
+            out.write(item(i))
+    assert upsert("x.mmr", read_records(["x.npy"], reject=fail), reject=fail, kind="maxsim").new == 12
+    assert all(
+        np.allclose(one["vectors"], item(i)["vectors"], atol=1e-3)
+        for i, one in enumerate(stored(tmp_path / "x.mmr"))
+    )
