@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from mmr.errors import UsageError, shown
 
-LOOKS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+LOOKS = re.compile(r"[a-z][a-z0-9+.-]*://|(postgres(ql)?|milvus(\+\w+)?):", re.IGNORECASE)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
 SECRETS = frozenset({"password", "sslpassword", "passfile", "token", "secret", "apikey", "api_key"})
 PORT = re.compile(r"^[^:]*$|:\d*(/|$)|^\[")
+UNSOUND = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=%-]")  # in a password of an address
 HIDDEN = "***"
 
 
@@ -30,7 +31,7 @@ class Address:
     """Where a collection is. `str` of it shows no password.
 
     scheme      what stands before `://`, in small letters
-    server      the whole address without the name, as the client takes it, password included
+    server      the whole address without the name, as the client takes it, password included and encoded
     collection  what stands after `#`
     name        the address as it may be shown
     """
@@ -63,21 +64,26 @@ def read(text: str | Address) -> Address:
     """
     if isinstance(text, Address):
         return text
+    scheme, _, rest = text.partition(":")
+    if not rest.startswith("//"):
+        raise UsageError(f"{shown(scheme)}: is no address", f"Write {shown(scheme)}://HOST/DATABASE#NAME.")
     start, mark, collection = text.rpartition("#")
-    if not mark:
-        start, collection = text, ""
-    name, secrets = _without_secrets(start)
+    if not mark or "@" in collection:  # the # is of a password that was not written as %23
+        start, mark, collection = text, "", ""
+    name, secrets, password = _without_secrets(start)
     if not NAME.fullmatch(collection):
         raise UsageError(
             f"{shown(name)}{'#' if mark else ''}{shown(collection)} names no collection",
             "Write ADDRESS#NAME, the name of letters, digits and _: postgresql://host/db#pics.",
         )
     scheme = start.partition("://")[0].lower()
-    return Address(scheme, start, collection, f"{name}#{collection}", secrets)
+    sound = UNSOUND.sub(lambda found: quote(found[0], safe=""), password)
+    server = start.replace(f"{password}@", f"{sound}@", 1)
+    return Address(scheme, server, collection, f"{name}#{collection}", (*secrets, *filter(None, [sound])))
 
 
-def _without_secrets(text: str) -> tuple[str, tuple[str, ...]]:
-    """The address without its passwords, and these, as they are written and as they are meant."""
+def _without_secrets(text: str) -> tuple[str, tuple[str, ...], str]:
+    """The address without its passwords; these, as written and as meant; and the one before the host."""
     scheme, _, rest = text.partition("://")
     before, mark, query = rest.partition("?")
     at = before.rfind("@")
@@ -90,9 +96,9 @@ def _without_secrets(text: str) -> tuple[str, tuple[str, ...]]:
         user, colon, password = "", ":", user
     pairs = [pair for pair in query.split("&") if pair]
     hidden = [pair for pair in pairs if unquote(pair.partition("=")[0]).lower() in SECRETS]
-    found = [password if colon else "", *(pair.partition("=")[2] for pair in hidden)]
+    found = [password, *(pair.partition("=")[2] for pair in hidden)]
     left = "&".join(pair for pair in pairs if pair not in hidden)
     host = before[at + 1 :] if at >= 0 else before
     name = f"{scheme}://{user}{'@' if user else ''}{host}{mark if left else ''}{left}"
     meant = {form for one in found for form in (one, unquote(one)) if form}
-    return name, tuple(sorted(meant, key=len, reverse=True))
+    return name, tuple(sorted(meant, key=len, reverse=True)), password

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from mmr.errors import BusyError, UnavailableError, UsageError
+from mmr.index.address import HIDDEN
 from mmr.index.engine import Unsettled
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Client:
     def _meaning(self, error: BaseException, method: str) -> Exception:
         """What an error of the client comes to."""
         text, code = _words(error)
-        lower, said = text.lower(), self.address.clean(text)
+        lower, said = text.lower(), self.address.clean(text.replace(self._token or HIDDEN, HIDDEN))
         if code == NO_COLLECTION:
             return NoCollection(said)
         if code == NOT_LOADED or "not loaded" in lower:
@@ -165,17 +166,18 @@ def _file(address: Address) -> str:
 def _parts(address: Address) -> tuple[str, str, str]:
     """The URL without user and password, the token, and the database."""
     fix = "Write milvus+http://host:19530#pics."
-    split = urlsplit(address.server[len("milvus+") :])
+    scheme, _, rest = address.server[len("milvus+") :].partition("://")
+    before, _, where = rest.rpartition("@")
     try:
+        split = urlsplit(f"http://{where}")
         host, port = split.hostname, split.port
-    except ValueError as error:
-        raise UsageError(f"{address}: the port is no number", fix) from error
+    except ValueError:
+        raise UsageError(f"{address} has a host or a port that cannot be", fix) from None
     if not host or split.query:
         raise UsageError(f"{address}: {'it takes no ?options' if host else 'it names no host'}", fix)
-    user, password = unquote(split.username or ""), unquote(split.password or "")
-    where = f"[{host}]" if ":" in host else host
-    url = f"{split.scheme}://{where}{f':{port}' if port else ''}"
-    return url, f"{user}:{password}" if password else user, split.path.strip("/")
+    url = f"{scheme.lower()}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
+    token = unquote(before) or os.environ.get("MILVUS_TOKEN", "")
+    return url, token, split.path.strip("/")
 
 
 class _Heard(logging.Handler):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import numpy as np
 import pytest
 
@@ -143,7 +145,7 @@ def test_a_graph_never_costs_a_hit(address):
     put(address, records, reject=fail, kind="hnsw:m=4,efc=8,ef=10")
     queries = [Record({"id": f"q{n}", "vector": vector}) for n, vector in enumerate(unit(9, 5, 16))]
     with open_remote(address) as index:
-        assert index.describe()["graph"] is True
+        assert index.describe()["graph"] == "built"
         for k, allowed, more in (
             (10, 600, {}), (50, 300, {"where": (WHERE,)}), (10, 1, {"where": (("n", "7"),)}),
             (500, 600, {}), (1100, 600, {}), (20, 600, {"exact": True}),
@@ -153,7 +155,7 @@ def test_a_graph_never_costs_a_hit(address):
         build(address, "flat")
         index.refresh()
         assert hits(index, queries, Wanted(10)) == exact
-        assert index.describe()["graph"] is False
+        assert "graph" not in index.describe()
 
 
 def test_kinds_are_checked_and_turned(address):
@@ -267,7 +269,7 @@ def test_a_server_that_is_away_is_named_without_its_password():
 def test_addresses_are_shown_without_passwords(address, shown):
     found = read(address)
     assert str(found) == shown and "pw" not in repr(found)
-    assert found.server == address.rpartition("#")[0]
+    assert unquote(found.server) == address.rpartition("#")[0]
 
 
 def test_addresses_that_are_none():
