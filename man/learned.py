@@ -16,7 +16,8 @@ def values(sentence: Sentence) -> dict[str, str]:
     """The texts that stand in the places of the tables and figures of this file."""
     return {"{changes}": changes(sentence), "{calibrations}": calibrations(sentence),
             "{together}": together(sentence), "{changed}": changed(sentence),
-            "{calibrated}": calibrated(sentence), "{mapped}": mapped(sentence)}  # fmt: skip
+            "{calibrated}": calibrated(sentence), "{mapped}": mapped(sentence),
+            "{lexicons}": lexicons(sentence)}  # fmt: skip
 
 
 def changes(sentence: Sentence) -> str:
@@ -84,6 +85,23 @@ def mapped(sentence: Sentence) -> str:
         for row in group:
             span = f"{row['low']:+.1f} to {row['high']:+.1f}" if row["way"] != "old model" else ""
             out.append(f"    {row['way']:<38} {row['after']:.1f}   {span}".rstrip() + "\n")
+        out.append("\n")
+    return "".join(out)
+
+
+def lexicons(sentence: Sentence) -> str:
+    """What bags of words lose beside vectors, as written by tests/benchmarks/test_lexicon.py."""
+    out: list[str] = []
+    for (name, words), group in groupby(_rows("lexicons.jsonl"), lambda row: (row["set"], row["words"])):
+        rows = list(group)
+        out.append(
+            f"{sentence(name)} The list: {words}. R@1 of the vectors: {rows[0]['before']:.1f}.\n\n"
+            f"    {'setting':<24}terms  near                R@1   change\n"
+        )
+        for row in rows:
+            near = f"{row['near']:.1f} ({row['near_low']:.1f} to {row['near_high']:.1f})"
+            span = f"{row['low']:+.1f} to {row['high']:+.1f}"
+            out.append(f"    {row['setting']:<24}{row['terms']:<7.0f}{near:<20}{row['after']:<6.1f}{span}\n")
         out.append("\n")
     return "".join(out)
 
