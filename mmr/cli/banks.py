@@ -94,9 +94,13 @@ def _words(
 
 
 def both(
-    bank: str, model: str, index: str, templates: tuple[str, ...], report: Report
-) -> tuple[Source, Source]:
-    """Words (or pictures) of a bank, embedded by the model named and by that of an index, paired by id."""
+    bank: str, model: str, target_model: str | None, index: str | None, templates: tuple[str, ...],
+    report: Report,
+) -> tuple[Source, Source]:  # fmt: skip
+    """Words (or pictures) of a bank, embedded by two models, paired by id.
+
+    target_model, index  name the second; where both do they must agree
+    """
     from contextlib import ExitStack
 
     from mmr.cli.encoders import Encoders
@@ -112,9 +116,10 @@ def both(
         asked = [Record({"id": f"w{i}", "text": text}, Place(name, i + 1))
                  for i, text in enumerate(everyday(languages))]  # fmt: skip
     found: list[Source] = []
-    with open_any(index) as opened, ExitStack() as stack:
+    with ExitStack() as stack:
+        opened = None if index is None else stack.enter_context(open_any(index))
         encoders = (Encoders(None, model, "auto", "auto", None, report, stack),
-                    Encoders(opened, None, "auto", "auto", None, report, stack))  # fmt: skip
+                    Encoders(opened, target_model, "auto", "auto", None, report, stack))  # fmt: skip
         for one in encoders:
             embed = embedder(one, templates)
             with report.progress("items", len(asked)) as advance:

@@ -72,9 +72,11 @@ def _sources(row: VectorRow) -> list[Any]:
         click.option("--target", metavar="FILE", help="Vectors of the same records, of the model that they "
                      "are mapped to: a file, or an index."),
         click.option("--bank", metavar="FILE", help="Instead of both: records with words (or pictures), "
-                     "which --model and the model of --index embed; `words`, `words:en,de` are everyday "
+                     "which both models embed; `words`, `words:en,de` are everyday "
                      "queries that ship with mmr."),
         click.option("--model", metavar="SPEC", help="With --bank: the model that is to be mapped."),
+        click.option("--target-model", metavar="SPEC", help="With --bank: the model that it is mapped to.  "
+                     "[default: that of --index]"),
         click.option("--index", metavar="INDEX", help="With --bank: an index of the model that it is mapped "
                      "to."),
         options.template,
@@ -133,13 +135,13 @@ def _mapped(given: dict[str, Any], report: Report) -> Change:
     """A map, from two files of vectors or from one of words that both models embed."""
     from mmr.normalize.vector_fit import fit_pairs
 
-    names = ("source", "target", "bank", "model", "index", "templates", "force")
-    source, target, bank, model, index, templates, force = (given.pop(name) for name in names)
+    source, target, bank, force = (given.pop(name) for name in ("source", "target", "bank", "force"))
+    asked = {name: given.pop(name) for name in ("model", "target_model", "index", "templates")}
     if bank is None:
-        useless = next((f"--{name}" for name, value in zip(names[3:6], (model, index, templates), strict=True)
-                        if value), None)  # fmt: skip
+        useless = next((name for name, value in asked.items() if value), None)
         if useless is not None:
-            raise click.UsageError(f"{useless.removesuffix('s')} does nothing without --bank.")
+            option = useless.removesuffix("s").replace("_", "-")
+            raise click.UsageError(f"--{option} does nothing without --bank.")
         if source is None or target is None:
             raise click.UsageError("name --source and --target, or --bank with --model and --index.")
         source, target = _once(source, target)
@@ -149,11 +151,12 @@ def _mapped(given: dict[str, Any], report: Report) -> Change:
     else:
         if source is not None or target is not None:
             raise click.UsageError("--bank stands for --source and --target: leave these out.")
-        if model is None or index is None:
-            raise click.UsageError("--bank needs --model, whose vectors are to be mapped, and --index.")
+        if asked["model"] is None or not (asked["index"] or asked["target_model"]):
+            raise click.UsageError("--bank needs --model, whose vectors are to be mapped, and --index or "
+                                   "--target-model.")  # fmt: skip
         from mmr.cli.banks import both
 
-        pairs = both(bank, model, index, templates, report)
+        pairs = both(bank, report=report, **asked)
     change = fit_pairs(given, *pairs, force=force)
     if change.held:
         held = change.held

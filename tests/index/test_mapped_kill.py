@@ -19,7 +19,7 @@ from tests.conftest import program_environment
 from tests.index.made import fail, lines
 from tests.index.test_mapped import NEW, OLD, ask, hits, records, seen
 
-ITEMS = 9_000
+ITEMS = 5_000
 QUERIES = 4
 
 
