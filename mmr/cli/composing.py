@@ -312,10 +312,12 @@ def _vector_of(index: AnyIndex) -> Callable[[str], Any]:
     import numpy as np
 
     from mmr.index import Remote
+    from mmr.index.content import refuse_without_vectors
     from mmr.index.mapped import refuse_mixed
 
     if isinstance(index, Remote):
         return index.vector_of
+    refuse_without_vectors(index, "--index")
     refuse_mixed(index, "--index")
 
     def found(name: str) -> Any:

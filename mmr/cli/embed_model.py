@@ -50,10 +50,13 @@ class EmbedModel:
     def _look(self, index: str) -> None:
         """Take the model of an index, and of --skip-indexed all it knows of files; a missing one is empty."""
         from mmr.index import open_any
+        from mmr.index.content import refuse_without_vectors
 
         try:
             with open_any(index) as opened:
-                model = self._model_for(opened)
+                if index == self._how["model_of"]:
+                    refuse_without_vectors(opened, "--model-of")
+                model = self._model_for(opened) if opened.meta.dim else None
                 if model is not None:
                     self._expect(str(opened.path), model)
                 if index == self._how["skip_indexed"]:

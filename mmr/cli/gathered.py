@@ -77,9 +77,11 @@ class Gather:
 
     def _look(self, names: Sequence[str]) -> dict[int, NDArray[np.floating]]:
         """Find where the ids are in the newest state; returns the vectors of its segments."""
+        from mmr.index.content import refuse_without_vectors
         from mmr.index.mapped import refuse_mixed
 
         self._index.refresh()
+        refuse_without_vectors(self._index, "--index")
         refuse_mixed(self._index, "--index")
         segments = self._index.segments()  # another list where anybody found another state
         if segments is not self._segments or len(self._places) > HELD:

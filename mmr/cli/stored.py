@@ -36,9 +36,11 @@ def gallery_of(index: AnyIndex) -> Gallery:
         return gallery_of(index)
     import numpy as np
 
+    from mmr.index.content import refuse_without_vectors
     from mmr.index.mapped import refuse_mixed
     from mmr.normalize.fit import Gallery
 
+    refuse_without_vectors(index, "a correction")
     refuse_mixed(index, "a correction")
     live = [(segment, np.flatnonzero(segment.live)) for segment in index.segments()]
     ids = [name for segment, rows in live for name in index.ids(segment.number, rows)]

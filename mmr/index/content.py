@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmr.arrays.topk import Nearest
-    from mmr.index import Index, Segment
+    from mmr.index import AnyIndex, Index, Segment
     from mmr.index.catalogue import Meta
     from mmr.index.changer import Changer
     from mmr.index.search import Wanted
@@ -255,6 +255,15 @@ def _unfit_recipe(index: Index, query: Record) -> tuple[str, str] | None:
             if abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) > SLACK:
                 query["bindings"] = {**query["bindings"], name: unit(vector[None])[0]}
     return None
+
+
+def refuse_without_vectors(index: AnyIndex, what: str) -> None:
+    """Raise `UsageError` where the items of an index have no vectors, which `what` needs."""
+    if index.meta.dim == 0:
+        raise UsageError(
+            f"{what} needs vectors, and the items of {shown(index.path.name)} have none ({index.meta.kind}).",
+            "Name the index of their vectors.",
+        )
 
 
 def content_of(kind: str, params: Params) -> Content:

@@ -11,7 +11,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmr.errors import UsageError, shown
-from mmr.index.table import Params, knobs
+from mmr.index.table import Params, knobs, parse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,7 +151,7 @@ def chosen_for(index: Index, wanted: float) -> Params | None:
     Raises `UsageError` where it was never measured, or where the kind did not reach it.
     """
     name = shown(str(index.path))
-    if all(segment.structure is None for segment in index.segments()):
+    if parse(index.meta.kind)[0].exact or all(segment.structure is None for segment in index.segments()):
         return None
     measured = index.noted("recall")
     table = [] if measured is None else [Setting(*row) for row in measured.get("table", ())]

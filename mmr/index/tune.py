@@ -53,6 +53,8 @@ def tune(
     with writer(path, wait) as changer, translated(changer.path):
         assert changer.meta is not None
         with Index(changer.path) as index:
+            if index.meta.dim == 0:
+                raise UsageError(f"{shown(str(path))} has nothing to tune: {index.meta.kind} is exact.")
             if all(segment.structure is None for segment in index.segments()):
                 name, least = shown(str(path)), changer.meta.params.get("least")
                 why = f"segments of fewer than {least:,} rows are" if least else f"{changer.meta.kind} is"

@@ -17,8 +17,11 @@ from mmr.errors import BadDataError, BadItem, UsageError
 from mmr.index import catalogue, delete, open_index, upsert
 from mmr.index.answer import answer
 from mmr.index.check import check, compact, describe, rebuild
+from mmr.index.content import refuse_without_vectors
 from mmr.index.search import Wanted, search
+from mmr.index.settings import chosen_for
 from mmr.index.sparse import WORDS
+from mmr.index.tune import tune
 from mmr.stream.records import Record
 from tests.index.made import fail
 
@@ -389,3 +392,16 @@ def test_what_a_search_is_told(tmp_path):
     with open_index(path) as index:
         ((first, *_),) = search(index, [query], Wanted(knobs={"k1": 0.0}))
         assert first["score"] == pytest.approx(math.log(1.6))
+
+
+def test_what_needs_vectors_is_refused(tmp_path):
+    path = tmp_path / "x.mmr"
+    upsert(
+        path, [Record({"id": str(i), "text": "red car"}) for i in range(30)], reject=fail, kind="sparse:bm25"
+    )
+    with open_index(path) as index:
+        with pytest.raises(UsageError, match="--index needs vectors"):
+            refuse_without_vectors(index, "--index")
+        assert chosen_for(index, 0.99) is None
+    with pytest.raises(UsageError, match="nothing to tune: sparse:bm25 is exact"):
+        tune(path, 0.9)
