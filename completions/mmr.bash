@@ -225,9 +225,8 @@ _mmr() {
     "normalize --beta") compopt +o default 2>/dev/null; return ;;
     "normalize --tau") compopt +o default 2>/dev/null; return ;;
     "normalize --iterations") compopt +o default 2>/dev/null; return ;;
-    "fit fit") words="nnn csls gc is dis dualis dualdis nicdm zscore mp sinkhorn dbsn centre abtt pca whiten invgc localadj map lexicon calibrate" ;;
+    "fit fit") words="nnn csls gc is dis dualis dualdis nicdm zscore mp sinkhorn dbsn centre abtt pca whiten invgc localadj map lexicon calibrate quantizer" ;;
     "fit --sweep") compopt +o default 2>/dev/null; return ;;
-    "fit --from") return ;;
     "fit --measure") compopt +o default 2>/dev/null; return ;;
     "fit --template") compopt +o default 2>/dev/null; return ;;
     "fit -o"|"fit --output") return ;;
@@ -249,11 +248,10 @@ _mmr() {
     "fit --source") return ;;
     "fit --target") return ;;
     "fit --bank") return ;;
-    "fit --model") words="builtin clip clip-large siglip mobileclip" ;;
+    "fit --target-model") words="builtin clip clip-large siglip mobileclip" ;;
     "fit --form") words="zca pca" ;;
     "fit --ridge") compopt +o default 2>/dev/null; return ;;
     "fit --rank") compopt +o default 2>/dev/null; return ;;
-    "fit --index") return ;;
     "fit --words") return ;;
     "fit --top") compopt +o default 2>/dev/null; return ;;
     "fit --shrink") compopt +o default 2>/dev/null; return ;;
@@ -261,6 +259,11 @@ _mmr() {
     "fit --qrels") return ;;
     "fit --method") words="platt isotonic query" ;;
     "fit --rel") compopt +o default 2>/dev/null; return ;;
+    "fit --index") return ;;
+    "fit --from") return ;;
+    "fit --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim muvera sparse sparse:bm25" ;;
+    "fit --rounds") compopt +o default 2>/dev/null; return ;;
+    "fit --model") words="builtin clip clip-large siglip mobileclip" ;;
     "eval -m"|"eval --measures") compopt +o default 2>/dev/null; return ;;
     "eval --test") words="randomization t wilcoxon" ;;
     "eval --group-by") compopt +o default 2>/dev/null; return ;;
@@ -303,7 +306,7 @@ _mmr() {
       "compose") words="-h --help --set --fallback --on-zero --raw --into --keep-length --from --ref-id --caption --edited --not --bind --index --sweep --exclude-reference --keep-reference --explain --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress --a --caption-cmd --caption-url --rewrite-cmd --rewrite-url --style --captions --timeout --cache --no-cache --at --ai --b --m --g --by --lo --hi --n --p --of --lambda --least-v --least-t --tau --image --text --steps --rate --decay --ema --tokens --seed --keep-bindings --format" ;;
       "rerank") words="-h --help --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --share --recipe --mean --near --beta --plan --pool --field --raw --norm --missing --constant --phi --weights --depth --min --max --first --z --ratio --mass --slope --offset --min-prob --by --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match --keep --final --weight --prior --cmd --url --timeout --cache --no-cache --anchors --budget --rounds --method --prompt --words --sentences --min-score --model --device --precision --threads" ;;
       "normalize") words="-h --help --alpha -k --min-prob --as --force --vector-format -o --output --errors --strict -q --quiet --progress --index --weight --lift --scope --format --beta --transductive --tau --iterations" ;;
-      "fit") words="-h --help --sweep --from --measure --template -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-beta --tau --iterations --directions --dims --length --gallery-bank --rate --query-rate --pool --source --target --bank --model --force --form --ridge --rank --index --words --top --shrink --mean --qrels --method --rel" ;;
+      "fit") words="-h --help --sweep --measure --template -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-beta --tau --iterations --directions --dims --length --gallery-bank --rate --query-rate --pool --source --target --bank --target-model --form --ridge --rank --words --top --shrink --mean --qrels --method --rel --index --from --kind --rounds --model --force" ;;
       "eval") words="-m --measures --ci --compare --test --per-query --group-by --groups --train-queries --test-queries --similarity --assert --ties --score-precision --over --judged-only --gallery-size --index --protocol --images --exclude-reference --split --write-queries --write-gallery --write-submission --hubness --gap --shares -k --manifest --plot --format --seed --list-measures --list-protocols -o --output -q --quiet --progress -h --help" ;;
       "show") words="--html --title --size --explain --errors --strict -q --quiet --progress -h --help" ;;
       esac

@@ -117,7 +117,10 @@ def both(
                  for i, text in enumerate(everyday(languages))]  # fmt: skip
     found: list[Source] = []
     with ExitStack() as stack:
-        opened = None if index is None else stack.enter_context(open_any(index))
+        opened: AnyIndex | None = None
+        if index is not None:
+            opened = open_any(index)
+            stack.push(opened)
         encoders = (Encoders(None, model, "auto", "auto", None, report, stack),
                     Encoders(opened, target_model, "auto", "auto", None, report, stack))  # fmt: skip
         for one in encoders:
