@@ -22,19 +22,24 @@ def projections(
     and B = X^(-1/2) V S^(1/2), where U S V' = Q^(1/2) X^(1/2), and Q and X are the second moments; both are
     the main directions of the rows where queries are the rows.
     """
-    item, item_back = _roots(rows)
-    query, query_back = _roots(queries)
+    item, item_back = roots(rows)
+    query, query_back = roots(queries)
     left, values, right = np.linalg.svd(query @ item)
     scale = np.sqrt(values[:dims])
     of_items = item_back @ right[:dims].T * scale
     return np.asarray(of_items, np.float32), np.asarray(query_back @ left[:, :dims] * scale, np.float32)
 
 
-def _roots(rows: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The square root of the second moment of rows (n, d), and its inverse, (d, d) float64."""
+def roots(
+    rows: NDArray[np.floating], floor: float = FLOOR
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The square root of the second moment of rows (n, d), and its inverse, (d, d) float64.
+
+    floor  of the mean power of a dimension, added to each
+    """
     wide = rows.astype(np.float64)
     power = wide.T @ wide / len(wide)
-    power[np.diag_indices(len(power))] += FLOOR * np.trace(power) / len(power)
+    power[np.diag_indices(len(power))] += floor * np.trace(power) / len(power)
     values, axes = np.linalg.eigh(power)
     roots = np.sqrt(np.maximum(values, np.finfo(np.float64).tiny))
     return axes * roots @ axes.T, axes / roots @ axes.T

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmr.cli.report import Report
-from mmr.errors import shown
+from mmr.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from mmr.normalize.vectors import Changed
@@ -26,6 +26,11 @@ def refuse(kind: str, state: str, given: Mapping[str, bool]) -> None:
     """Refuse options that do nothing with that kind of file; all have --format, of vectors jsonl or npy."""
     from mmr.stream.archive import HOLDS
 
+    if kind not in OPTIONS:
+        raise UsageError(
+            f"{shown(state)} holds {HOLDS[kind]}, which changes no hits and no vectors.",
+            "`mmr index INDEX --convert ivfpq:fitted=FILE` takes it.",
+        )
     for name, is_given in given.items():
         formats = name.startswith("--format") and kind != "vectors"
         if is_given and not formats and name not in OPTIONS[kind]:

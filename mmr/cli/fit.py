@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mmr.cli import calibrate, change, options
+from mmr.cli import calibrate, change, options, quantizer
 from mmr.cli.methods import Methods, sentence
 from mmr.cli.models import full_name
 from mmr.cli.report import Report
@@ -17,8 +17,8 @@ from mmr.normalize.table import MANY, METHODS, Param, Row, find, plugged
 
 def _made(name: str) -> click.Command:
     """The subcommand of a method: its options come from its row."""
-    if name == "calibrate":
-        return calibrate.command
+    if name in _OTHERS:
+        return _OTHERS[name][0]
     if name in change.NAMES:
         return change.made(name)
     row = find(name)
@@ -84,14 +84,19 @@ def _help(row: Row) -> str:
     )
 
 
-_METHODS = [*((row.name, row.summary) for row in METHODS), *change.METHODS, ("calibrate", calibrate.SUMMARY)]
+_OTHERS = {
+    "calibrate": (calibrate.command, calibrate.SUMMARY),
+    "quantizer": (quantizer.command, quantizer.SUMMARY),
+}
+_METHODS = [*((row.name, row.summary) for row in METHODS), *change.METHODS,
+            *((name, summary) for name, (_, summary) in _OTHERS.items())]  # fmt: skip
 
 
 @click.group("fit", cls=Methods, methods=_METHODS, made=_made, plugged=plugged)
 def command() -> None:
-    """Learn which items of an index come up too often, a change of vectors, or what a score means.
+    """Learn which items come up too often, a change of vectors, what a score means, or codes of an index.
 
-    The file that it writes is applied by `mmr normalize apply`.
+    The file that it writes is applied by `mmr normalize apply`, and that of codes by `mmr index --convert`.
 
     \b
     Examples:
@@ -99,6 +104,7 @@ def command() -> None:
       mmr fit csls --index pics.mmr --bank bank.npy --neighbours 2 -o hubs.npz
       mmr fit calibrate --qrels dev.tsv hits.jsonl -o cal.npz
       mmr fit map --source new.npy --target old.npy -o up.npz
+      mmr fit quantizer --index pics.mmr --from q.npy --kind ivfpq:m=32 -o ivfpq.npz
     """
 
 

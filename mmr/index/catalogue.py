@@ -25,7 +25,8 @@ APPLICATION = 0x6D6D7231  # "mmr1", so that `file` and other programs can tell
 ROW_BITS = 32
 TRAINED = -1  # what stands for the segment of the quantisers, which all segments share
 KEPT = -2  # what stands for the segment of fitted files that the index keeps
-NAMED = ("seg-", "trained", "tower-", "correction", mapped.STEM)  # how files begin that a commit must name
+# how files begin that a commit must name
+NAMED = ("seg-", "trained", "tower-", "correction", "fitted", mapped.STEM)
 OURS = tuple(dot + stem for stem in NAMED for dot in ("", "."))
 DATA = (".npy", ".bags")  # how files end that nothing else can be made from; structures end otherwise
 TOWER = 0  # what stands for the segment of a file that belongs to none: the text tower

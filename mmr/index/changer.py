@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mmr.errors import UsageError, shown
-from mmr.index import catalogue, mapped, merge, plan, settings
+from mmr.index import catalogue, fitted, mapped, merge, plan, settings
 from mmr.index.bases import Bases
-from mmr.index.catalogue import ROW_BITS, Meta, change, in_chunks, translated
+from mmr.index.catalogue import KEPT, ROW_BITS, Meta, change, in_chunks, translated
 from mmr.index.items import COLUMNS
 from mmr.index.lock import Lock
 from mmr.index.plan import Asked
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from mmr.index.content import Content
     from mmr.index.corrected import Corrector, NumbersOf
+    from mmr.index.quantizer import Quantizer
     from mmr.index.segments import Written
+    from mmr.index.table import Params, Row
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Changer:
     bases      its base folders, once open
     corrector  reads the correction that the index holds, where it holds one and rows come
     asked      what the user says of memory and recall, and who is told of plans
+    fitted     the quantiser that the user names, where codes are to be made by one
     beside     what segments have beside their vectors, mapped, by number
     """
 
@@ -64,7 +67,11 @@ class Changer:
         self.meta: Meta | None = None
         self.counts = Counts()
         self.dry_run = dry_run
-        self.kind = parse(kind) if kind is not None else None
+        self.kind: tuple[Row, Params] | None = None
+        self.fitted: Quantizer | None = None
+        if kind is not None:
+            row, params, self.fitted = fitted.parsed(kind)
+            self.kind = (row, params)
         self.corrector = corrector
         self.numbers_of: NumbersOf | None = None
         self._wait = wait
@@ -151,6 +158,8 @@ class Changer:
         if not self.dry_run:
             with translated(self.path), change(self.connection):
                 catalogue.make(self.connection, self.meta)
+                if self.fitted is not None:
+                    self.add_files(KEPT, [fitted.write(self, self.fitted, self.meta)])
                 if row is AUTO:
                     plan.begin(self.connection, self.asked)
 

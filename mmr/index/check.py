@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from mmr.errors import BadDataError, Reject, UsageError, raise_item, shown
-from mmr.index import calibrated, catalogue, mapped, merge, plan
+from mmr.index import calibrated, catalogue, fitted, mapped, merge, plan
 from mmr.index.catalogue import KEPT, ROW_BITS, TOWER, Meta, is_data, place, translated
 from mmr.index.changer import Changer
 from mmr.index.content import content_of
@@ -22,7 +22,7 @@ from mmr.index.reader import Index
 from mmr.index.recall import keep_queries, measure
 from mmr.index.remote import Remote
 from mmr.index.segments import file_sha256, live_rows, map_vectors
-from mmr.index.table import Params, parse
+from mmr.index.table import FITTED, Params
 from mmr.stream.records import Record
 
 FROM_PICTURES = "embed its pictures again, or restore it from a copy"
@@ -73,7 +73,7 @@ def _files(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:
         if segment == TOWER:
             cure = "--export-tower makes it anew"
         elif segment == KEPT or is_numbers(name):
-            cure = f"{'--query-map' if name.startswith(mapped.STEM) else '--correct'} makes it anew"
+            cure = f"{_puts_back(name)} makes it anew"
         try:
             with open(folder / name, "rb") as file:
                 found = os.fstat(file.fileno()).st_size
@@ -83,6 +83,13 @@ def _files(connection: sqlite3.Connection, folder: Path) -> Iterator[str]:
                     yield f"{name} is not what was written (another SHA-256): {cure}"
         except OSError as error:
             yield f"{name}: {error.strerror}: {cure}"
+
+
+def _puts_back(name: str) -> str:
+    """The option that puts a fitted file into an index."""
+    if name.startswith(FITTED):
+        return f"--convert KIND:{FITTED}=FILE"
+    return "--query-map" if name.startswith(mapped.STEM) else "--correct"
 
 
 def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> Iterator[str]:
@@ -153,7 +160,7 @@ def rebuild(
         assert changer.meta is not None
         meta, stale = changer.meta, tuple[str, ...]()
         if kind is not None:
-            row, params = parse(kind)
+            row, params, changer.fitted = fitted.parsed(kind, meta)
             _same_content(changer, row.name, params)
             stays = {"dtype": meta.dtype} if "dtype" in params and "dtype=" not in kind else {}
             meta, stale = plan.converted(changer, row, {**params, **stays})

@@ -6,10 +6,13 @@ import math
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mmr.index.coded import CENTROID_ROWS, TRAIN_ROWS, Coded
+from mmr.index.coded import ADD_ROWS, CENTROID_ROWS, TRAIN_ROWS, Coded
 from mmr.index.codes import fit, product, rotated
+from mmr.index.fitted import code, is_fitted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -71,6 +74,13 @@ class IvfPq(IvfFlat):
     def fit(self, found: Any, vectors: NDArray[np.float32], params: Params) -> None:
         """Train the rotation, if there is one, the lists and the centroids."""
         fit(found, vectors, params)
+
+    def write(self, vectors: NDArray[np.floating], params: Params, file: Path, trained: Path | None) -> None:
+        """Code the vectors, by a fitted quantiser where `params` name one."""
+        if is_fitted(params) and trained is not None:
+            code(self.empty(vectors.shape[1], len(vectors), params), vectors, trained, file, ADD_ROWS)
+        else:
+            super().write(vectors, params, file, trained)
 
 
 def how_many(rows: int, params: Params) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mmr.errors import BadDataError, shown
-from mmr.index import catalogue, mapped, memory, plan
+from mmr.index import catalogue, fitted, mapped, memory, plan
 from mmr.index.catalogue import TRAINED, Meta, change, is_data
 from mmr.index.segments import Written, live_rows, write_structure
 from mmr.index.table import Kind, adapter
@@ -54,12 +54,12 @@ def build(changer: Changer) -> None:
     if not missing:
         return
     plan.start(changer, meta, [part.rows for part in missing])
-    if kind.needs(meta.dim, meta.params):
+    if _trains(kind, meta):
         rows = _trained_on(changer)
         if rows is None or sum(part.live for part in parts(changer)) > GROWTH * rows:
             convert(changer, meta)
             return
-    trained = _trained_file(changer)
+    trained = fitted.file_of(changer) or _trained_file(changer)
     for part in missing:
         written = _structure(changer, kind, meta, part, trained)
         with change(changer.connection):
@@ -76,14 +76,14 @@ def convert(changer: Changer, meta: Meta, stale: Sequence[str] = ()) -> None:
     kind, found = adapter(meta.kind), _large(changer, meta)
     connection = changer.connection
     old = [row[0] for row in connection.execute("SELECT name FROM files") if _is_structure(row[0])]
-    written: list[tuple[int, Written]] = []
-    rows, trained = None, None
+    written, gone, trained = fitted.kept(changer, meta)
+    old, rows = [*old, *gone], None
     if kind.suffix is not None and found:
         plan.start(changer, meta, [part.rows for part in found])
-        if kind.needs(meta.dim, meta.params):
+        if _trains(kind, meta):
             rows = sum(part.live for part in parts(changer))
             written.append((TRAINED, _train(changer, kind, meta)))
-            trained = changer.path / written[0][1].name
+            trained = changer.path / written[-1][1].name
         written += [(part.number, _structure(changer, kind, meta, part, trained)) for part in found]
     with change(connection):
         catalogue.write_meta(connection, meta)
@@ -100,6 +100,11 @@ def remove(changer: Changer, names: Sequence[str]) -> None:
     """Remove files that no commit names any more; readers that mapped them keep them."""
     for name in names:
         (changer.path / name).unlink(missing_ok=True)
+
+
+def _trains(kind: Kind, meta: Meta) -> bool:
+    """Whether the index trains its quantisers on its own vectors."""
+    return not fitted.is_fitted(meta.params) and bool(kind.needs(meta.dim, meta.params))
 
 
 def _large(changer: Changer, meta: Meta) -> list[Part]:

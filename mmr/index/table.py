@@ -23,6 +23,7 @@ class Param(NamedTuple):
     """One parameter of a kind: a whole number from `low` to `high`, or one word of `choices`.
 
     real  it need not be whole
+    file  it is a file's name, or "no"
     late  a search alone uses it, and tuning leaves it as it is
     walk  what tuning tries of a parameter that a search alone uses, rising; empty for those of the files
     """
@@ -36,9 +37,12 @@ class Param(NamedTuple):
     walk: tuple[int, ...] = ()
     late: bool = False
     real: bool = False
+    file: bool = False
 
     def read(self, text: str) -> Value:
         """Turn what the user wrote into a value; raises `UsageError` naming the range."""
+        if self.file and text:
+            return text
         if self.choices:
             if text in self.choices:
                 return text
@@ -118,6 +122,8 @@ LISTS = Param("lists", 0, "lists of rows; 0: about 4 times the root of the rows"
 PIECES = Param("m", 0, "pieces of a vector; 0: half of its dimensions", 0, 4096)
 BITS = Param("bits", "4", "of a piece; 4 is scanned fast", choices=("4", "8"))
 UNDER = ("flat", "hnsw", "hnswsq8", "sq8", "pq", "rabitq", "ivfflat", "ivfpq")
+FITTED, NOT_FITTED = "fitted", "no"
+BY_QUERIES = Param(FITTED, NOT_FITTED, "what `mmr fit quantizer` wrote, to code by", file=True)
 OPQ = Param("opq", "no", "learn a rotation first", choices=("no", "yes"))
 
 
@@ -168,7 +174,7 @@ KINDS = (
         "pq",
         "every vector is compared by the numbers of centroids; m times bits/8 more bytes a vector",
         "mmr.index.codes:Pq",
-        (DTYPE, PIECES, BITS, OPQ, _refine(10), LEAST),
+        (DTYPE, PIECES, BITS, OPQ, BY_QUERIES, _refine(10), LEAST),
         False,
         "Jégou, Douze and Schmid, 2011; Ge et al., 2013 (opq)",
     ),
@@ -225,7 +231,7 @@ KINDS = (
         "the nearest lists of codes are read; about m times bits/8 + 12 more bytes a vector",
         "mmr.index.lists:IvfPq",
         (
-            DTYPE, LISTS, _probe(32), PIECES, BITS, OPQ,
+            DTYPE, LISTS, _probe(32), PIECES, BITS, OPQ, BY_QUERIES,
             _refine(10), LEAST,
         ),
         False,

@@ -32,6 +32,7 @@ HOLDS = {
     "correction": "a correction of scores",
     "calibration": "a calibration",
     "vectors": "a change of vectors",
+    "quantizer": "a fitted quantiser",
 }
 
 
