@@ -77,6 +77,7 @@ def tune(
     format_: str | None, report: Report,
 ) -> None:  # fmt: skip
     """Tune an index and print what was measured."""
+    from mmr.index.content import content_of
     from mmr.index.settings import RECALL, Setting, choose, front
     from mmr.index.tune import tune as walk
 
@@ -92,14 +93,17 @@ def tune(
         _lines(found, rows, best)
     else:
         _table(found, rows, best)
+    single = content_of(found.meta.kind, found.meta.params).single
     who = f"{found.asked:,} queries" if found.by_queries else (
-        f"{found.asked:,} rows that training did not use; queries of another kind may find less: --tune-with"
+        f"{found.asked:,} rows that training did not use; queries of another kind may find less"
+        + (": --tune-with" if single else "")
     )  # fmt: skip
     report.note(f"{shown(index)}: measured with {who}.")
     if best.recall < wanted:
         report.note(f"{found.meta.kind} finds {best.recall:.2%} at most; {wanted:.2%} was asked.")
     if best.seconds >= found.exact:
-        report.note(f"the exact search takes no longer here: `mmr index {shown(index)} --convert flat`.")
+        exact = "flat" if single else "maxsim"
+        report.note(f"the exact search takes no longer here: `mmr index {shown(index)} --convert {exact}`.")
 
 
 def _lines(found: Tuned, rows: list[Setting], best: Setting) -> None:

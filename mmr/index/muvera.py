@@ -147,10 +147,12 @@ def how(dim: int, params: Params) -> Muvera:
     reps, ksim, dproj, final, seed = (int(params[name]) for name in names)
     whole = reps * min(dproj, dim) << ksim
     if whole > LONGEST or final > whole:
-        raise UsageError(
-            f"muvera: encodings of reps {reps} × 2^ksim {1 << ksim} × dproj {min(dproj, dim)} = {whole:,} "
-            + (f"numbers are above {LONGEST:,}." if whole > LONGEST else f"numbers, and final={final:,}.")
-        )
+        made = f"encodings of reps {reps} × 2^ksim {1 << ksim} × dproj {min(dproj, dim)} = {whole:,} numbers"
+        if whole > LONGEST:
+            raise UsageError(
+                f"muvera: {made} are above {LONGEST:,}.", "Take fewer reps or a smaller ksim or dproj."
+            )
+        raise UsageError(f"muvera: final={final} is more than the {made}.", "Leave final out.")
     return _how(dim, reps, ksim, dproj if dproj < dim else None, final or None, seed)
 
 
