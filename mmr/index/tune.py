@@ -60,7 +60,9 @@ def tune(
                 why = f"segments of fewer than {least:,} rows are" if least else f"{changer.meta.kind} is"
                 if adapter(changer.meta.kind).suffix is None and not changer.content.single:
                     raise UsageError(f"{name} has nothing to tune: {changer.meta.kind} builds nothing.")
-                other = f"`mmr index {name} --convert auto` chooses a kind, which is another one where it helps."
+                other = (
+                    f"`mmr index {name} --convert auto` chooses a kind, which is another one where it helps."
+                )
                 if not changer.content.single:
                     other = f"`mmr index {name} --convert {changer.meta.kind}:least=N` builds over fewer."
                 raise UsageError(f"{name} has nothing to tune: {why} searched exactly.", other)
