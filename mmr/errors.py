@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
+
+PASSWORD = re.compile(r"(\w://[^\s/?#@:]*):\S*@")
+SECRET = re.compile(r"([?&](?:ssl)?(?:password|token|secret|api_?key)=)[^&#\s]*", re.IGNORECASE)
 
 
 class MmrError(Exception):
@@ -80,8 +84,11 @@ def raise_item(item: BadItem) -> NoReturn:
 def shown(text: str, limit: int = 200) -> str:
     """`text` made safe for one line of a terminal: control characters escaped, long text cut.
 
-    >>> shown("a\\nb")
-    'a\\\\nb'
+    Passwords of addresses are left out.
+    >>> shown("a\\nb"), shown("postgresql://me:secret@host/db#pics")
+    ('a\\\\nb', 'postgresql://me@host/db#pics')
     """
+    if "://" in text:
+        text = PASSWORD.sub(r"\1@", SECRET.sub(r"\1***", text))
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"

@@ -73,6 +73,7 @@ def _calibrated(index: AnyIndex, least: float, fitted: str | None) -> Calibrated
     """What a named file, or else the index, says of scores."""
     from io import BytesIO
 
+    from mmr.index import Remote
     from mmr.index.calibrated import held
     from mmr.normalize.calibration import Calibrated, held_calibration, read_calibration
 
@@ -83,7 +84,9 @@ def _calibrated(index: AnyIndex, least: float, fitted: str | None) -> Calibrated
     if found is None:
         raise UsageError(
             f"{shown(name)} holds no calibration, so that no chance is known of a score",
-            "Name one with --calibrate, or put it in: `mmr index INDEX --calibrate cal.npz`.",
+            "Name one with --calibrate."
+            if isinstance(index, Remote)
+            else "Name one with --calibrate, or put it in: `mmr index INDEX --calibrate cal.npz`.",
         )
     calibration = held_calibration(BytesIO(found.fitted), len(found.fitted), f"the calibration of {name}")
     return Calibrated(calibration, least=least, name=f"the calibration of {name}", fix=FIX)

@@ -64,6 +64,7 @@ class PostgreSQL:
         self._held: psycopg.Connection[Any] | None = None
         self._known: About | None = None
         self._graph = False
+        self._width = 0  # how far this connection looks in a graph, as it was told last
         self._table = sql.Identifier(address.collection)
         self._index = sql.Identifier(f"{address.collection}_hnsw")
 
@@ -221,7 +222,9 @@ class PostgreSQL:
             if walks:
                 assert self._known is not None
                 width = min(GRAPH_MOST, max(count, int(self._known.params.get("ef", 0))))
-                db.execute("SELECT set_config('hnsw.ef_search', %s, false)", (str(width),))
+                if width != self._width:
+                    db.execute("SELECT set_config('hnsw.ef_search', %s, false)", (str(width),))
+                    self._width = width
             found = _asked(db, statement, values, queries, exact=self._graph and not walks)
             few = [i for i, one in enumerate(found) if walks and len(one) < count]
             if few:
@@ -277,9 +280,9 @@ class PostgreSQL:
                 (self._quoted(self._table),),
             ).fetchone()
         assert found is not None
-        return {
-            "engine": f"PostgreSQL {found[0]}, pgvector {found[1]}", "graph": self._graph, "bytes": found[2]
-        }  # fmt: skip
+        assert self._known is not None
+        graph = {"graph": "built" if self._graph else "not built"} if self._known.kind == "hnsw" else {}
+        return {"engine": f"PostgreSQL {found[0]}, pgvector {found[1]}", **graph, "bytes": found[2]}
 
     # --- the connection ---
 
@@ -319,13 +322,17 @@ class PostgreSQL:
 
     def _connection(self) -> psycopg.Connection[Any]:
         if self._held is None or self._held.closed:
-            self._held = self._connected()
+            self._held, self._width = self._connected(), 0
         return self._held
 
     def _connected(self) -> psycopg.Connection[Any]:
         from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-        given = conninfo_to_dict(self.address.server)
+        try:
+            given = conninfo_to_dict(self.address.server)
+        except psycopg.ProgrammingError as error:
+            what = f"{self.address} is no address of PostgreSQL: {self._words(error)}"
+            raise UsageError(what, "Write what is odd in a name or a password as %40, %23, ...") from error
         usual = {name: value for name, value in OPTIONS.items() if name not in given}
         db: psycopg.Connection[Any] = psycopg.connect(
             make_conninfo(self.address.server, **usual), autocommit=True
@@ -370,7 +377,7 @@ def _asked(
     with db.transaction() if exact else nullcontext():
         if exact:
             db.execute("SET LOCAL enable_indexscan = off")
-        with db.pipeline():
+        with db.pipeline() if len(queries) > 1 else nullcontext():
             cursors = [db.execute(statement, (*values, query), binary=True) for query in queries]
         return [_items(cursor.fetchall()) for cursor in cursors]
 
