@@ -9,9 +9,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mmr.errors import BadDataError, BusyError, UnavailableError
+from mmr.index.bases import absolute
 from mmr.index.engine import About, Found, Stored, Where
 from mmr.index.milvus_client import Client, NoCollection, NotLoaded, TooLarge
-from mmr.index.milvus_filter import TERMS, expression, pieces, quoted, terms
+from mmr.index.milvus_filter import TERMS, expression, naming, pieces, quoted, terms, with_parent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,11 +27,11 @@ LONGEST = 65_535  # bytes of a string or of a record
 BESIDE = "mmr_collections"  # the collection that says what the others are
 BYTES = 8 << 20  # of vectors and records in one message
 PUT, FLUSH, LOAD = 120.0, 20.0, 300.0  # seconds
-FIELDS = ["id", "path", "record"]
+FIELDS = ["id", "record"]
 
 
 class Milvus:
-    """A collection of Milvus or milvus-lite: `id`, `vector`, `record`, and what finds items by their fields.
+    """A collection of Milvus or milvus-lite: `id`, `vector`, `record`, and `terms`, which find items.
 
     Reads see what was written before them (consistency "Strong"). Writes are no transactions: each batch
     stands by itself, and a batch that is sent twice changes nothing.
@@ -73,8 +74,6 @@ class Milvus:
         self.note(about)
         types, schema = self._schema()
         schema.add_field("id", types.VARCHAR, is_primary=True, max_length=LONGEST)
-        for name in ("image", "path", "digest", "parent"):
-            schema.add_field(name, types.VARCHAR, max_length=LONGEST)
         schema.add_field("record", types.JSON)
         schema.add_field("terms", types.ARRAY, element_type=types.INT64, max_capacity=TERMS)
         schema.add_field("vector", types.FLOAT_VECTOR, dim=about.dim)
@@ -120,21 +119,17 @@ class Milvus:
 
     def refuses(self, item: Stored) -> str | None:
         """Why Milvus cannot hold an item, or None."""
-        for name, text in zip(("id", "image", "path", "digest", "parent", "record"), item, strict=True):
-            if text is not None and len(text.encode()) > LONGEST:
+        for name, text in (("id", item.id), ("record", item.fields)):
+            if len(text.encode()) > LONGEST:
                 return f"its {name} is longer than the {LONGEST:,} bytes that Milvus takes"
         return None
 
     def put(self, items: Sequence[Stored], vectors: Floats, *, new: bool) -> None:
         """Upsert items in messages of a few megabytes; see `Engine`."""
         rows = [
-            {
-                "id": item.id, "image": item.image or "", "path": item.path or "",
-                "digest": item.digest or "", "parent": item.parent or "", "record": item.fields,
-                "terms": terms(item.fields), "vector": vector,
-            }
+            {"id": item.id, "record": item.fields, "terms": terms(item), "vector": vector}
             for item, vector in zip(items, vectors, strict=True)
-        ]  # fmt: skip
+        ]
         size = 0
         start = 0
         for end, item in enumerate(items):
@@ -191,10 +186,10 @@ class Milvus:
     def named(self, names: Sequence[str]) -> list[Found]:
         """The items whose `image`, `path` or `digest` is one of these, each once, without vectors."""
         found: dict[str, Found] = {}
-        for piece in pieces([name for name in names if name]):
-            some = f"[{','.join(map(quoted, piece))}]"
-            there = f"image in {some} or path in {some} or digest in {some}"
-            found.update((one.item.id, one) for one in self._paged(there, None, None, False))
+        for piece in pieces(names, 2_048):
+            for one in self._paged(naming(piece), None, None, False):
+                if not {one.item.image, one.item.path, one.item.digest}.isdisjoint(piece):
+                    found[one.item.id] = one
         return list(found.values())
 
     def page(self, after: str | None, count: int, *, vectors: bool) -> list[Found]:
@@ -203,14 +198,8 @@ class Milvus:
 
     def children(self) -> dict[str, int]:
         """How many items name each parent."""
-        counts: Counter[str] = Counter()
-        after: str | None = None
-        while True:
-            rows = self._next('parent != ""', after, MOST, ["id", "parent"])
-            counts.update(row["parent"] for row in rows)
-            if len(rows) < MOST:
-                return dict(counts)
-            after = rows[-1]["id"]
+        parents = (one.item.parent for one in self._paged(with_parent(), None, None, False))
+        return dict(Counter(parent for parent in parents if parent is not None))
 
     def search(self, queries: Floats, count: int, where: Where, *, exact: bool) -> list[list[Found]]:
         """The nearest items of each query; see `Engine`."""
@@ -314,9 +303,10 @@ def _found(row: Any, vectors: bool) -> Found:
     import orjson
 
     record = row["record"]
-    texts = (record.get(name) for name in ("image", "digest", "parent"))
-    image, digest, parent = (text if isinstance(text, str) else None for text in texts)
-    item = Stored(row["id"], image, row["path"] or None, digest, parent, orjson.dumps(record).decode())
+    texts = (record.get(name) for name in ("image", "base", "digest", "parent"))
+    image, base, digest, parent = (text if isinstance(text, str) else None for text in texts)
+    path = None if image is None else absolute(base, image)
+    item = Stored(row["id"], image, path, digest, parent, orjson.dumps(record).decode())
     return Found(item, np.asarray(row["vector"], np.float32) if vectors else None)
 
 
