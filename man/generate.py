@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import compositions  # noqa: E402
+import engines  # noqa: E402
 import figures  # noqa: E402
 import learned  # noqa: E402
 import measured  # noqa: E402
@@ -42,6 +43,8 @@ class Variable(NamedTuple):
 VARIABLES = (
     Variable("MMR_MODEL", EMBEDDING, "The encoder where neither `--model` nor an index names one; a spec or "
              "a short name. Default: `builtin`."),
+    Variable("MILVUS_TOKEN", tuple(name for name in EVERYWHERE if name != "show"), "The token of a Milvus "
+             "server whose address has none; see mmr-engines(7)."),
     Variable("MMR_API_KEY", ("", "compose", "rerank"), "The key that a server named by `--url` and the like "
              "wants; sent to it as a bearer token."),
     Variable("MMR_DEBUG", EVERYWHERE, "Set to anything: show the traceback of an error, as "
@@ -193,7 +196,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
 
     values = {"{kinds}": kinds(), "{models}": models(), "{pixels}": f"{PIXELS:,}",
               "{results}": measured.results(), "{measures}": measures(), "{protocols}": protocols(),
-              "{builtin}": measured.builtin(),
+              "{builtin}": measured.builtin(), "{engines}": engines.kinds(),
               "{kind_figures}": figures.kinds(), "{code_figures}": figures.codes(),
               "{corrections}": corrections(), "{scales}": scales(), "{reranks}": reranks(),
               "{reranked}": measured.reranked(),
@@ -297,6 +300,7 @@ def files() -> dict[Path, str]:
         ("mmr-results", 7),
         ("mmr-builtin", 7),
         ("mmr-protocols", 7),
+        ("mmr-engines", 7),
     ):
         found[HERE / f"man{section}" / f"{title}.{section}"] = prose_page(title, section)
     completions = HERE.parent / "completions"
