@@ -16,7 +16,7 @@ from mmr.errors import BadDataError, BadItem, MissingInputError, shown
 from mmr.index.address import is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mmr.errors import Reject
     from mmr.index.catalogue import Meta
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAX_DELETE = 0.5
 WRITES = ("delete", "rebuild", "convert", "tune", "correct", "no-correct", "calibrate", "no-calibrate",
           "query-map", "no-query-map", "compact", "export-tower")  # fmt: skip
+LOOKS = ("info", "list", "get", "dump")
 PUT_IN = {"correct": corrections.correct, "calibrate": chances.hold, "query-map": maps.hold}
 TAKE_OUT = {"no-correct": corrections.uncorrect, "no-calibrate": chances.drop, "no-query-map": maps.drop}
 
@@ -103,36 +104,28 @@ def command(
       mmr query pics.mmr "blurred" --format ids | mmr index pics.mmr --delete
       mmr index a.mmr --dump | mmr index b.mmr
     """
-    verbs = {"delete": do_delete, "sync": do_sync, "info": do_info, "list": do_list, "get": bool(names),
-             "check": do_check, "rebuild": do_rebuild, "tune": do_tune,
-             "convert": converted is not None, "correct": fitted is not None, "no-correct": do_uncorrect,
-             "calibrate": calibration is not None, "no-calibrate": do_uncalibrate,
-             "query-map": query_map is not None, "no-query-map": do_unmap, "compact": do_compact,
-             "export-tower": tower is not None, "dump": do_dump}  # fmt: skip
-    given = [name for name, wanted in verbs.items() if wanted]
-    if len(given) > 1:
-        raise click.UsageError(f"--{given[0]} and --{given[1]}: one at a time.")
-    verb = given[0] if given else None
+    verb = _one_of({"delete": do_delete, "sync": do_sync, "info": do_info, "list": do_list,
+                    "get": bool(names), "check": do_check, "rebuild": do_rebuild, "tune": do_tune,
+                    "convert": converted is not None, "correct": fitted is not None,
+                    "no-correct": do_uncorrect, "calibrate": calibration is not None,
+                    "no-calibrate": do_uncalibrate, "query-map": query_map is not None,
+                    "no-query-map": do_unmap, "compact": do_compact, "export-tower": tower is not None,
+                    "dump": do_dump})  # fmt: skip
     _check_together(verb, files, kind, model, dry_run, max_delete, format_, wait, output, vector_format,
                     tune_with, memory, recall)  # fmt: skip
-    if is_address(index) and verb not in ("info", "list", "get", "dump"):
+    share = MAX_DELETE if max_delete is None else max_delete
+    becomes = kind if converted is None else converted
+    if is_address(index) and verb not in LOOKS:
         useless = {"--memory": memory, "--recall": recall, "--tune-with": tune_with, "--wait": wait or None}
-        counts = engines.run(verb, index, files, kind if converted is None else converted, model, dry_run,
-                             MAX_DELETE if max_delete is None else max_delete, useless, report)  # fmt: skip
+        counts = engines.run(verb, index, files, becomes, model, dry_run, share, useless, report)
         if counts is not None:
             _close(counts, dry_run, report)
         return None
     asked = tune.asked(memory, recall, report)
-    if verb == "info":
-        _info(index, format_)
-    elif verb == "list":
-        _list(index, report)
-    elif verb in ("get", "dump"):
-        _records_out(index, names, output, vector_format)
-    elif verb == "check":
-        return _check(index, report)
-    elif verb in ("rebuild", "convert"):
-        _rebuild(index, kind if converted is None else converted, tune_with, model, wait, asked, report)
+    if verb in (*LOOKS, "check"):
+        return _looked(str(verb), index, names, output, vector_format, format_, report)
+    if verb in ("rebuild", "convert"):
+        _rebuild(index, becomes, tune_with, model, wait, asked, report)
     elif verb == "tune":
         queries, model = _queries(index, tune_with, model, report)
         tune.tune(index, recall, queries if tune_with else None, model, wait, format_, report)
@@ -148,12 +141,43 @@ def command(
         _delete(index, options.reads_stdin(files, "FILE"), wait, dry_run, asked, report)
     else:
         sources = options.reads_stdin(files, "FILE")
-        share = MAX_DELETE if max_delete is None else max_delete
-        if tune_with is not None:
-            queries, of = _queries(index, tune_with, model, report)
-            asked = asked._replace(queries=queries, model=of, reject=report)
+        asked = _with_queries(asked, index, tune_with, model, report)
         _take(index, sources, kind, model, wait, dry_run, report, share if verb == "sync" else None, asked)
     return None
+
+
+def _looked(
+    verb: str, index: str, names: tuple[str, ...], output: str, vector_format: str, format_: str | None,
+    report: Report,
+) -> int | None:  # fmt: skip
+    """Do what changes nothing; returns the status that --check ends with."""
+    if verb == "check":
+        return _check(index, report)
+    if verb == "info":
+        _info(index, format_)
+    elif verb == "list":
+        _list(index, report)
+    else:
+        _records_out(index, names, output, vector_format)
+    return None
+
+
+def _one_of(verbs: Mapping[str, bool]) -> str | None:
+    """The option that says what to do, where there is one; several are refused."""
+    given = [name for name, wanted in verbs.items() if wanted]
+    if len(given) > 1:
+        raise click.UsageError(f"--{given[0]} and --{given[1]}: one at a time.")
+    return given[0] if given else None
+
+
+def _with_queries(
+    asked: Asked, index: str, tune_with: str | None, model: str | None, report: Report
+) -> Asked:
+    """What is asked of the kind, with the queries of --tune-with where there are some."""
+    if tune_with is None:
+        return asked
+    queries, of = _queries(index, tune_with, model, report)
+    return asked._replace(queries=queries, model=of, reject=report)
 
 
 def _check_together(
