@@ -20,16 +20,17 @@ PEAK = 255
 GROUP = 64  # scores of which one is the best
 DENSE = 16  # postings are counted over all items where there is one for as many items
 STEP = 2.0**-22  # more than a float32 is rounded by
-SUMMED = 1e-9  # more than sums of float64 are rounded by
 LEAST = 2.0**-149  # and where it is near 0
-BITS = 16  # of a scale, so that scale * byte * a query's weight (float32) is exact in float64
+SAFE = 1e30  # products between this and 1 over it are added up as float32
 BUILT = 1 << 22  # postings that are sorted in one go
 
 
 class Adds(Protocol):
     """What the postings of a query's terms add, as lists hold them."""
 
-    def of_lists(self, codes: NDArray[Any], rows: Places, scales: Wide, counts: Places) -> Wide:
+    def of_lists(
+        self, codes: NDArray[Any], rows: Places, scales: Wide, counts: Places
+    ) -> NDArray[np.floating]:
         """(p,) of postings: codes and items (p,), the scale (t,) and the postings (t,) of each term."""
 
     def slack(self, scales: Wide, errors: Wide) -> float:
@@ -90,25 +91,25 @@ def proposed(
     scales, errors = lists.scales[places], lists.errors[places]
     if not (np.isfinite(scales).all() and np.isfinite(errors).all()):
         raise ValueError("a scale is no number")
-    weights, slack = adds.of_lists(codes, rows, scales, counts), adds.slack(scales, errors)
+    with np.errstate(all="ignore"):
+        weights, slack = adds.of_lists(codes, rows, scales, counts), adds.slack(scales, errors)
+    total = np.zeros(lists.items, weights.dtype)
+    np.add.at(total, rows, weights)
     if DENSE * len(rows) < lists.items or not adds.rises:
-        total, last = np.zeros(lists.items), np.zeros(lists.items, np.int64)
-        np.add.at(total, rows, weights)
+        last = np.zeros(lists.items, np.int64)
         last[rows] = count = np.arange(len(rows))
         row = rows[last[rows] == count]
         if dead is not None:
             row = row[~dead[row]]
-        near = _near(total[row], k, slack, -np.inf)
-        row = np.sort(row[near])
-        return row, total[row]
-    score = np.bincount(rows, weights, lists.items).astype(np.float64, copy=False)
-    if dead is not None:
-        score[dead] = 0
-    row = _near(score, k, slack, float(np.nextafter(0, 1)))
-    return row, score[row]
+        row = np.sort(row[_near(total[row], k, slack, -np.inf)])
+    else:
+        if dead is not None:
+            total[dead] = 0
+        row = _near(total, k, slack, float(np.finfo(total.dtype).smallest_subnormal))
+    return row, total[row].astype(np.float64)
 
 
-def _near(total: Wide, k: int, slack: float, least: float) -> Places:
+def _near(total: NDArray[np.floating], k: int, slack: float, least: float) -> Places:
     """Which of totals (m,), from `least` on, are not more than `slack` below the k-th best; ascending."""
     groups = len(total) // GROUP
     if not groups >= k > 0:
@@ -194,19 +195,12 @@ def _coded(weight: Wide, sizes: Places, counted: np.dtype[Any] | None) -> tuple[
     filled = np.flatnonzero(sizes)
     starts = (np.cumsum(sizes) - sizes)[filled]
     if len(filled):
-        scales[filled] = _rounded(np.maximum.reduceat(weight, starts) / PEAK)
+        scales[filled] = np.maximum.reduceat(weight, starts) / PEAK
     each = np.repeat(scales, sizes)
     codes = np.clip(np.rint(weight / each), 1, PEAK)
     if len(filled):
         errors[filled] = np.maximum.reduceat(np.abs(weight - codes * each), starts)
     return codes.astype(np.uint8), scales, errors
-
-
-def _rounded(values: Wide) -> Wide:
-    """Values rounded up to 16 bits."""
-    part, power = np.frexp(values)
-    found: Wide = np.ldexp(np.ceil(np.ldexp(part, BITS)), power - BITS)
-    return found
 
 
 class Plain(NamedTuple):
@@ -218,14 +212,21 @@ class Plain(NamedTuple):
         """What postings add."""
         return values * self.weights[which]
 
-    def of_lists(self, codes: NDArray[Any], rows: Places, scales: Wide, counts: Places) -> Wide:
-        """What postings add, as lists hold them."""
-        found: Wide = codes * np.repeat(scales * self.weights, counts)
+    def of_lists(
+        self, codes: NDArray[Any], rows: Places, scales: Wide, counts: Places
+    ) -> NDArray[np.floating]:
+        """What postings add, as lists hold them: float32, where that can hold it."""
+        factor = scales * self.weights
+        size = np.abs(factor)
+        dtype = np.float32 if len(size) and size.min() > 1 / SAFE and size.sum() < SAFE else np.float64
+        found = np.repeat(factor.astype(dtype), counts)
+        found *= codes.astype(dtype)
         return found
 
     def slack(self, scales: Wide, errors: Wide) -> float:
-        """Twice the errors of the terms, and what sums are rounded by."""
-        return float((np.abs(self.weights) * (2 * errors + SUMMED * PEAK * scales)).sum())
+        """Twice the errors of the terms, and what sums of float32 are rounded by."""
+        weights = np.abs(self.weights)
+        return float((weights * (2 * errors + (len(scales) + 2) * STEP * PEAK * scales)).sum())
 
     @property
     def rises(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from mmr.arrays.terms import LARGEST, Places, Wide, scores
 from mmr.arrays.topk import Nearest, ranked
 from mmr.errors import UsageError, shown
 from mmr.index import search as plain
-from mmr.index.coded import Coded
+from mmr.index.coded import Coded, damaged
 from mmr.index.sparse import Terms, of
+from mmr.index.table import adapter
 from mmr.index.termfile import map_lists, name_of, reading, write_lists
 
 if TYPE_CHECKING:
@@ -54,9 +55,19 @@ class Lists(Coded):
         if segment.structure is None:
             return None
         try:
-            return map_lists(segment.structure, of(segment))
+            found: Inverted = self._opened(segment.structure)
         except FileNotFoundError:
             return None
+        held = of(segment)
+        if (found.items, len(found.scales), len(found.rows)) != (
+            len(held), len(held.vocabulary), len(held.terms)
+        ):  # fmt: skip
+            raise damaged(segment.structure)
+        return found
+
+    def map(self, file: Path) -> Inverted:
+        """Open lists by mapping."""
+        return map_lists(file)
 
 
 class Query(NamedTuple):
@@ -152,7 +163,8 @@ class Asked:
     """
 
     def __init__(self, content: Terms, index: Index, wanted: Wanted) -> None:
-        self._content, kind = content, Lists()
+        self._content = content
+        kind = cast("Lists", adapter(index.meta.kind))
         self.parts = [Held(one, None if wanted.exact else kind.of(one)) for one in index.segments()]
         self._holding: dict[bytes, int] = {}
         self._items = 0

@@ -110,17 +110,17 @@ def map_bags(file: BufferedReader | FileIO, items: int) -> Bags:
     return Bags(Vocabulary(names, ends, keys), offsets, terms, weights, lengths if sizes[4] else None)
 
 
-def map_lists(path: Path, held: Bags) -> Inverted:
-    """Map the lists that were made of bags.
+def map_lists(path: Path) -> Inverted:
+    """Map the lists of a segment.
 
-    Raises `BadDataError` where they are not of these, FileNotFoundError where the file is gone.
+    Raises `BadDataError` where they have not the form of lists, FileNotFoundError where the file is gone.
     """
     with open(path, "rb") as file:
         sizes, mapped = _opened(file, LISTS, path)
-    if sizes[3] not in WIDTHS or sizes[:3] != [len(held), len(held.vocabulary), len(held.terms)]:
+    if sizes[3] not in WIDTHS:
         raise damaged(path)
     begins, scales, errors, rows, codes = _arrays(mapped, _lists_layout(*sizes[:4]), path)
-    return Inverted(begins, rows, codes, scales, errors, len(held))
+    return Inverted(begins, rows, codes, scales, errors, sizes[0])
 
 
 def _bytes(array: tuple[str, int]) -> int:

@@ -116,7 +116,7 @@ def test_many_proposals_are_few():
 
 def test_weights_take_a_byte_and_counts_what_they_need():
     lists = inverted(of([{"a": 1.0}, {"a": 0.5}, {"a": 1e-6}]))
-    assert lists.codes.dtype == np.uint8 and lists.codes.tolist() == [255, 127, 1]
+    assert lists.codes.dtype == np.uint8 and lists.codes.tolist() == [255, 128, 1]
     for most, dtype in ((255, np.uint8), (256, np.uint16), (70_000, np.uint32)):
         counts = inverted(bags([{b"a": float(most)}, {b"a": 3.0}], counted=True))
         assert counts.codes.dtype == dtype and counts.codes.tolist() == [most, 3]
