@@ -285,8 +285,8 @@ KINDS = (
         "the words of texts, weighed by BM25; exact, and no model is needed",
         "mmr.index.inverted:Lists",
         (
-            Param("k1", 1.2, "how long more occurrences of a word count more", 0, 100, real=True),
-            Param("b", 0.75, "how much longer texts lose", 0, 1, real=True),
+            Param("k1", 1.2, "how long more occurrences of a word count more", 0, 100, late=True, real=True),
+            Param("b", 0.75, "how much longer texts lose", 0, 1, late=True, real=True),
         ),
         True,
         "Robertson and Zaragoza, 2009",

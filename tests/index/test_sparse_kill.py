@@ -36,7 +36,7 @@ def item(number, version):
     return {"id": f"i{number}", "text": words, "sparse": {word: 1 + len(word) for word in set(words.split())}}
 
 
-@pytest.mark.parametrize("kind", ["sparse", "sparse:bm25"])
+@pytest.mark.parametrize("kind", ["sparse", pytest.param("sparse:bm25", marks=pytest.mark.soak)])
 def test_kills_lose_nothing(tmp_path, kind):
     dice, index, stream = random.Random(3), tmp_path / "x.mmr", tmp_path / "stream.jsonl"
     wait, killed = 1.6, 0
