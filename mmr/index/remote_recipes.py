@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmr.arrays.topk import exact_scores
 from mmr.index import recipes
-from mmr.index.remote_search import Asked, Scored, candidates, in_order, left_of
+from mmr.index.remote_search import Asked, Scored, candidates, in_order, left_of, scores
 
 if TYPE_CHECKING:
     from mmr.index.engine import Found
@@ -50,11 +49,6 @@ def hits(index: Remote, query: Record, one: Asked, wanted: Wanted) -> list[Score
 def _best(asked: Recipe, items: Sequence[Found], wanted: Wanted) -> list[Scored]:
     if not items:
         return []
-    vectors = np.stack([found.vector for found in items if found.vector is not None])
-    rows = np.arange(len(vectors))
-    exact = {
-        name: exact_scores(asked.vectors, np.full(len(rows), number), vectors, rows)
-        for number, name in enumerate(asked.recipe.names)
-    }
+    exact = dict(zip(asked.recipe.names, (scores(one, items) for one in asked.vectors), strict=True))
     score = asked.recipe.value(exact, exact).astype(np.float32)
     return in_order(list(map(Scored, score, items)))[: wanted.k]

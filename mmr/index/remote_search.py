@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import orjson
 
-from mmr.arrays.topk import MARGIN, Floats, exact_scores
+from mmr.arrays.topk import MARGIN, Floats
 from mmr.errors import UsageError
 from mmr.index.bases import absolute
 from mmr.index.engine import Found, Where
@@ -156,18 +156,22 @@ def _wants_more(
 
 def _best(asked: Sequence[Asked], got: Sequence[Sequence[Found]], wanted: Wanted) -> list[list[Scored]]:
     """The k best candidates of each query that it may find, in the one order."""
-    left = [left_of(some, one, wanted) for one, some in zip(asked, got, strict=True)]
-    total = [found.vector for some in left for found in some]
-    if not total:
-        return [[] for _ in asked]
-    query = np.repeat(np.arange(len(asked)), [len(some) for some in left])
-    queries = np.stack([one.vector for one in asked]).astype(np.float32, copy=False)
-    vectors = np.stack([vector for vector in total if vector is not None])
-    scores = iter(exact_scores(queries, query, vectors, np.arange(len(vectors))))
     answers = []
-    for some in left:
-        answers.append(in_order([Scored(next(scores), found) for found in some])[: wanted.k])
+    for one, some in zip(asked, got, strict=True):
+        left = left_of(some, one, wanted)
+        answers.append(in_order(list(map(Scored, scores(one.vector, left), left)))[: wanted.k])
     return answers
+
+
+def scores(query: Floats, items: Sequence[Found]) -> Floats:
+    """Inner products of a query (d,) and items (m,), in float64 and rounded, as `exact_scores` has them."""
+    if not items:
+        return NONE
+    vectors = np.array([found.vector for found in items], np.float64)
+    found: Floats = np.einsum("ijk,ik->ij", vectors[None], query.astype(np.float64)[None])[0].astype(
+        np.float32
+    )
+    return found
 
 
 def left_of(items: Sequence[Found], one: Asked, wanted: Wanted) -> list[Found]:
