@@ -49,6 +49,19 @@ def _alone(rows: list[dict[str, Any]]) -> str:
     return "".join(out)
 
 
+def encodings() -> str:
+    """What tests/benchmarks/test_muvera.py wrote into encodings.jsonl."""
+    out = []
+    for name, group in groupby(_rows("encodings.jsonl"), lambda row: row["set"]):
+        out.append(f"{name}:\n\n    {'':<33}numbers  10     50     100\n")
+        for row in sorted(group, key=lambda row: (row["setting"][0] == "r", row["numbers"], row["setting"])):
+            first = "".join(f"{row[f'first_{count}']:<7.1f}" for count in (10, 50))
+            span = f"{row['first_100']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+            out.append(f"    {row['setting']:<33}{row['numbers']:<9}{first}{span}\n")
+        out.append("\n")
+    return "".join(out)
+
+
 def codes() -> str:
     """What tests/benchmarks/test_codes.py wrote into codes.jsonl."""
     out = []
