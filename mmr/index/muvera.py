@@ -14,7 +14,7 @@ from mmr.arrays.ragged import Ragged
 from mmr.arrays.small import packed
 from mmr.arrays.topk import Names, Part, nearest
 from mmr.errors import BadDataError, UsageError
-from mmr.index.coded import damaged
+from mmr.index.coded import ADD_ROWS, damaged
 from mmr.index.segments import as_stored, header, map_vectors
 from mmr.index.table import Kind, Params, adapter, parse
 
@@ -97,7 +97,8 @@ class Encodings:
         """Bytes of memory that training and building take at most."""
         length = how(dim, params).length
         under, told = _under(params)
-        return WORKING * max(CELLS, length) + (0 if under is None else under.holds(length, rows, told))
+        made = WORKING * max(CELLS, length)
+        return made if under is None else made + 4 * ADD_ROWS * length + under.holds(length, rows, told)
 
     def candidates(
         self, file: Path, queries: NDArray[np.float32], depth: int, params: Params, share: float
