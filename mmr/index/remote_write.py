@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 import orjson
 
-from mmr.errors import MissingInputError, Reject, UsageError, raise_item
+from mmr.errors import BadDataError, MissingInputError, Reject, UsageError, raise_item
 from mmr.index import intake
 from mmr.index.address import Address, read
 from mmr.index.bases import absolute
@@ -23,6 +23,7 @@ from mmr.index.intake import Intake, Tick
 from mmr.index.items import NOT_STORED, is_number
 from mmr.index.remote import PAGE, Patient
 from mmr.index.sync import Going, Read, Watch, gone_of, refuse
+from mmr.stream.records import check_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,13 +91,26 @@ class RemoteWriter(Intake):
             )
 
     def make(self, model: str | None, dim: int) -> None:
-        """Create the collection."""
+        """Create the collection; where another writer was faster, take what that one made.
+
+        Raises `BadDataError` where that one is of another model or length.
+        """
         usual = row_of(self.path).kinds[0]
         row, asked = self._kind or (usual, {})
         self.meta = about = About(model, dim, row.name, {**defaults(row), **asked})
         self._own = set()
-        if not self.dry_run:
-            self._ask(lambda engine: engine.create(about))
+        if self.dry_run:
+            return
+        self._ask(lambda engine: engine.create(about))
+        made = self.look()
+        if made is not None and self._ask(lambda engine: engine.count()):
+            self._own = None
+        if made is not None and made != about:
+            name = str(self.path)
+            check_model(made.model, model, expected_by=name, found_by="this stream")
+            if made.dim != dim:
+                raise BadDataError(f"{name} has vectors of {made.dim:,} numbers, and this stream of {dim:,}")
+            self.meta = made
 
     def name_model(self, model: str) -> None:
         """Say of a collection without a model which it is of."""

@@ -296,3 +296,16 @@ def test_a_second_writer_of_a_new_collection(address):
     with open_remote(address) as index:
         assert sorted(index.all_ids()) == ["0.jpg", "1.jpg", "a.jpg"]
         assert index.get("a.jpg")["text"] == "version 1"
+
+
+def test_a_second_maker_of_another_model_or_length_is_refused(address):
+    """Both saw that there is none; the slower one takes what the faster one made, where that fits."""
+    from mmr.index.remote_write import RemoteWriter
+
+    put(address, [item("a.jpg")], reject=fail)
+    for model, dim, what in (("m#2", 8, r"(?s)m#1.*m#2"), ("m#1", 9, "of 8 numbers, and this stream of 9")):
+        with RemoteWriter(read(address)) as late, pytest.raises(BadDataError, match=what):
+            late.make(model, dim)
+    with RemoteWriter(read(address), kind="hnsw") as late:
+        late.make("m#1", 8)
+        assert late.meta.kind == "flat"
