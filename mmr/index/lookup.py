@@ -30,7 +30,10 @@ class Lookup:
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         with catalogue.translated(self.path):
-            return self._connection.execute(statement, values).fetchall()
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except UnicodeEncodeError:  # bytes of a command line that are no UTF-8, which nothing stored has
+                return []
 
     def places_of(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Return (segment number, row) of the live items with these ids; those that it lacks are left out."""

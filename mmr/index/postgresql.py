@@ -14,7 +14,7 @@ from psycopg import sql
 
 from mmr.errors import BadDataError, UnavailableError, UsageError
 from mmr.index.engine import About, Found, Stored, Unsettled, Where
-from mmr.index.pg_where import fits
+from mmr.index.pg_where import fits, is_text
 from mmr.index.pgvector import register
 
 if TYPE_CHECKING:
@@ -359,7 +359,7 @@ class PostgreSQL:
 
 def _held(texts: Sequence[str]) -> list[str]:
     """The texts that PostgreSQL could hold: no other can be asked for."""
-    return [text for text in texts if "\0" not in text]
+    return [text for text in texts if is_text(text)]
 
 
 def _columns(vectors: bool) -> str:
