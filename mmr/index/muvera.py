@@ -45,7 +45,10 @@ class Encoded:
 
 
 class Encodings:
-    """A kind that keeps one encoding an item (Dhulipala et al., 2024) in a structure of another kind."""
+    """A kind that keeps one encoding an item (Dhulipala et al., 2024) in a structure of another kind.
+
+    It is asked for what it proposes of the rows that are allowed, by encoded queries.
+    """
 
     suffix: str | None = "fde"
 
@@ -99,12 +102,6 @@ class Encodings:
         under, told = _under(params)
         made = WORKING * max(CELLS, length)
         return made if under is None else made + 4 * ADD_ROWS * length + under.holds(length, rows, told)
-
-    def candidates(
-        self, file: Path, queries: NDArray[np.float32], depth: int, params: Params, share: float
-    ) -> NDArray[np.int64]:
-        """Not asked for: `proposed` is, which knows what rows are allowed."""
-        raise NotImplementedError
 
     def asked(self, queries: Ragged, params: Params) -> NDArray[np.float32]:
         """The encodings (q, length) of queries, of length 1."""
