@@ -29,7 +29,7 @@ def fits(where: Where) -> tuple[str, list[Any]]:
             values.append(value)
         elif field == "image":
             parts.append("(image = %s OR path IN (%s, %s))")
-            values += [value, value, absolute(str(Path.cwd()), value)]
+            values += [value, value, absolute(str(Path.cwd()), value) or value]
         else:
             path, names = _path(field, value)
             parts.append("jsonb_path_exists(fields::jsonb, %s::jsonpath, %s::jsonb, true)")
