@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from mmr.arrays.unit import unit
 from mmr.cli import status
+from mmr.cli.main import run as main
 from mmr.demo.plan import Picture
 from mmr.demo.render import render
 from mmr.demo.table import TABLE
@@ -218,13 +220,12 @@ def test_pairs_hold_them_and_give_them_back(sh, flag):
     done = sh("mmr embed -q --grid 1x1,2x2 flag.png --text red -o x.npy && cat x.jsonl")
     assert [record.get("rows") for record in lines(done)] == [1, 5, None]
     assert done.status == 0 and "vectors" not in done.stdout.decode()
-    for read in ("mmr embed -q --grid 3x3 x.npy", "mmr embed -q --grid 3x3 x.npy --vector-format base64"):
-        back = lines(sh(f"{read} > y.jsonl; mmr embed -q --grid 3x3 y.jsonl"))
-        assert [record.get("boxes") for record in back][1] == one[1]["boxes"]
-        for was, now in zip(one, back, strict=True):
-            np.testing.assert_allclose(was["vectors"], now["vectors"], atol=1e-7)
-    text = sh("head -1 y.jsonl").stdout
-    assert isinstance(json.loads(text)["vectors"][0], str)
+    again = "mmr embed -q --grid 3x3"
+    back = lines(sh(f"{again} x.npy --vector-format base64 > y.jsonl; {again} y.jsonl"))
+    assert isinstance(json.loads(sh("head -1 y.jsonl").stdout)["vectors"][0], str)
+    assert [record.get("boxes") for record in back] == [record.get("boxes") for record in one]
+    for was, now in zip(one, back, strict=True):
+        np.testing.assert_allclose(was["vectors"], now["vectors"], atol=1e-7)
 
 
 def test_shards_resumption_and_what_is_known_go_on_working(sh, flag):
@@ -244,21 +245,32 @@ def test_shards_resumption_and_what_is_known_go_on_working(sh, flag):
     assert "going on" not in other.stderr
 
 
-def test_tokens_by_hand(sh, flag):
+def said(line, capsys):
+    """The status and the words of a run in this process, which is all that usage errors need."""
+    found = main(shlex.split(line)[1:])
+    words = capsys.readouterr().err
+    assert "fault in mmr" not in words
+    return found, words
+
+
+WRONG = {
+    "--tokens --text apple": "builtin has no tokens of words",
+    "--tokens --grid 2x2 flag.png": "--tokens and --grid both say",
+    "--grid 2x2 --invert flag.png": "--invert makes one vector",
+    "--box b --modality both flag.png": "--modality both makes one vector",
+    "--tokens --bind v=image:image flag.png": "--bind makes one vector",
+    "--box '' flag.png": "names no field",
+    "--tokens --template 'a {}' --template 'the {}' flag.png": "one --template",
+}
+
+
+def test_tokens_by_hand(sh, flag, capsys, monkeypatch, tmp_path):
     (made,) = lines(sh("mmr embed -q --tokens flag.png"))
     assert np.shape(made["vectors"]) == (16, 256) and len(made["boxes"]) == 16
-    done = sh("mmr embed --tokens --text apple")
-    assert done.status == status.USAGE and "builtin has no tokens of words" in done.stderr
-    for wrong, said in (
-        ("--tokens --grid 2x2", "--tokens and --grid both say"),
-        ("--grid 2x2 --invert", "--invert makes one vector"),
-        ("--box b --modality both", "--modality both makes one vector"),
-        ("--tokens --bind v=image:image", "--bind makes one vector"),
-        ("--box ''", "names no field"),
-        ("--tokens --template 'a {}' --template 'the {}'", "one --template"),
-    ):
-        done = sh(f"mmr embed {wrong} flag.png")
-        assert done.status == status.USAGE and said in done.stderr, done.stderr
+    monkeypatch.chdir(tmp_path)
+    for wrong, expected in WRONG.items():
+        found, words = said(f"mmr embed {wrong}", capsys)
+        assert found == status.USAGE and expected in words, wrong
 
 
 def test_an_item_of_a_program(sh, flag, tmp_path):
@@ -311,16 +323,17 @@ def test_what_is_asked_finds_its_region(sh, scenes):
         assert list(hit) == ["id", "score", "image", "region"]
 
 
-def test_what_items_without_several_vectors_are_not_asked(sh, scenes):
+def test_what_items_without_several_vectors_are_not_asked(sh, scenes, capsys, monkeypatch, tmp_path):
     sh("mmr embed -q *.png | mmr index -q one.mmr")
-    for line, said in (
+    monkeypatch.chdir(tmp_path)
+    for line, expected in (
         ("one.mmr cat --regions", "--regions is of items that have several vectors, and those of one.mmr"),
         ("one.mmr cat --tokens", "--tokens is of items that have several vectors"),
         ("s.mmr cat --tokens", "builtin has no tokens of words: it adds up the words of a text"),
         ("s.mmr --all-items --tokens", "with --all-items vectors ask"),
     ):
-        done = sh(f"mmr query {line}")
-        assert done.status == status.USAGE and said in done.stderr, done.stderr
+        found, words = said(f"mmr query {line}", capsys)
+        assert found == status.USAGE and expected in words, line
     done = sh("mmr embed --text cat | mmr query s.mmr")
     assert done.status == status.SKIPPED and "has one vector, and s.mmr compares several" in done.stderr
     done = lines(sh("mmr query s.mmr --all-items --regions -k 1"))
