@@ -39,13 +39,13 @@ _mmr() {
     "embed --threads") compopt +o default 2>/dev/null; return ;;
     "embed --errors") return ;;
     "embed --progress") words="auto plain none" ;;
-    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim muvera sparse sparse:bm25" ;;
+    "index --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim tokens muvera sparse sparse:bm25" ;;
     "index --memory") compopt +o default 2>/dev/null; return ;;
     "index --model") words="builtin clip clip-large siglip mobileclip" ;;
     "index --max-delete") compopt +o default 2>/dev/null; return ;;
     "index --format") words="table json" ;;
     "index --get") compopt +o default 2>/dev/null; return ;;
-    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim muvera sparse sparse:bm25" ;;
+    "index --convert") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim tokens muvera sparse sparse:bm25" ;;
     "index --recall") compopt +o default 2>/dev/null; return ;;
     "index --tune-with") return ;;
     "index --correct") return ;;
@@ -261,7 +261,7 @@ _mmr() {
     "fit --rel") compopt +o default 2>/dev/null; return ;;
     "fit --index") return ;;
     "fit --from") return ;;
-    "fit --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim muvera sparse sparse:bm25" ;;
+    "fit --kind") words="flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim tokens muvera sparse sparse:bm25" ;;
     "fit --rounds") compopt +o default 2>/dev/null; return ;;
     "fit --model") words="builtin clip clip-large siglip mobileclip" ;;
     "eval -m"|"eval --measures") compopt +o default 2>/dev/null; return ;;

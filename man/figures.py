@@ -53,11 +53,11 @@ def encodings() -> str:
     """What tests/benchmarks/test_muvera.py wrote into encodings.jsonl."""
     out = []
     for name, group in groupby(_rows("encodings.jsonl"), lambda row: row["set"]):
-        out.append(f"{name}:\n\n    {'':<33}numbers  10     50     100\n")
+        out.append(f"{name}:\n\n    {'':<36}numbers  10     50     100\n")
         for row in sorted(group, key=lambda row: (row["setting"][0] == "r", row["numbers"], row["setting"])):
             first = "".join(f"{row[f'first_{count}']:<7.1f}" for count in (10, 50))
             span = f"{row['first_100']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
-            out.append(f"    {row['setting']:<33}{row['numbers']:<9}{first}{span}\n")
+            out.append(f"    {row['setting']:<36}{row['numbers']:<9}{first}{span}\n")
         out.append("\n")
     return "".join(out)
 
@@ -106,6 +106,19 @@ def regions() -> str:
             where = f"{row['where']:.1f}" if "where" in row else ""
             figures = f"{row['rows']:<7.0f}{row['map']:<6.1f}{row['first']:<7.1f}{span:<23}{where}"
             out.append(f"    {row['way']:<45}{figures}".rstrip() + "\n")
+        out.append("\n")
+    return "".join(out)
+
+
+def hybrid() -> str:
+    """What tests/benchmarks/test_hybrid.py wrote into hybrid.jsonl."""
+    out = []
+    for name, group in groupby(_rows("hybrid.jsonl"), lambda row: row["set"]):
+        out.append(f"{name}:\n\n    {'ranking':<42}R@1                  R@10\n")
+        for row in group:
+            first, ten = (f"{row[of]:.1f} [{row[f'{of}_low']:.1f}, {row[f'{of}_high']:.1f}]"
+                          for of in ("first", "ten"))  # fmt: skip
+            out.append(f"    {row['way']:<42}{first:<21}{ten}\n")
         out.append("\n")
     return "".join(out)
 

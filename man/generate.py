@@ -203,7 +203,7 @@ def read_prose(title: str, section: int) -> dict[str, str]:
               "{reranked}": measured.reranked(),
               "{rerank_scores}": measured.reranked("rerank-scores.jsonl"), "{cuts}": figures.cuts(),
               "{chosen_from}": measured.chosen_from(), "{corrected}": measured.corrected(),
-              "{words}": measured.words(), "{regions}": figures.regions(),
+              "{words}": measured.words(), "{regions}": figures.regions(), "{hybrid}": figures.hybrid(),
               "{presets}": presets(), "{recipes}": recipes(),
               "{stress}": compositions.stress(), "{edits}": compositions.edits()}  # fmt: skip
     for name, value in {**values, **learned.values(sentence)}.items():

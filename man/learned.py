@@ -17,7 +17,7 @@ def values(sentence: Sentence) -> dict[str, str]:
     return {"{changes}": changes(sentence), "{calibrations}": calibrations(sentence),
             "{together}": together(sentence), "{changed}": changed(sentence),
             "{calibrated}": calibrated(sentence), "{mapped}": mapped(sentence),
-            "{lexicons}": lexicons(sentence)}  # fmt: skip
+            "{upgraded}": upgraded(sentence), "{lexicons}": lexicons(sentence)}  # fmt: skip
 
 
 def changes(sentence: Sentence) -> str:
@@ -79,12 +79,24 @@ def changed(sentence: Sentence) -> str:
 
 def mapped(sentence: Sentence) -> str:
     """How a new model's queries do before an old index, as written by tests/benchmarks/test_changes.py."""
+    return _mapped(sentence, "maps.jsonl")
+
+
+def upgraded(sentence: Sentence) -> str:
+    """The same of models that are published, as written by tests/benchmarks/test_maps.py."""
+    return _mapped(sentence, "upgrades.jsonl")
+
+
+def _mapped(sentence: Sentence, file: str) -> str:
     out: list[str] = []
-    for name, group in groupby(_rows("maps.jsonl"), lambda row: row["set"]):
-        out.append(f"{sentence(name)}\n\n    {'queries':<38} R@1    against the old model's\n")
-        for row in group:
+    for name, group in groupby(_rows(file), lambda row: row["set"]):
+        rows = list(group)
+        cosine = "  cosine" if any("cosine" in row for row in rows) else ""
+        out.append(f"{sentence(name)}\n\n    {'queries':<38} R@1    against the old model's{cosine}\n")
+        for row in rows:
             span = f"{row['low']:+.1f} to {row['high']:+.1f}" if row["way"] != "old model" else ""
-            out.append(f"    {row['way']:<38} {row['after']:.1f}   {span}".rstrip() + "\n")
+            found = f"{row['cosine']:.2f}" if "cosine" in row else ""
+            out.append(f"    {row['way']:<38} {row['after']:<5.1f}  {span:<24} {found}".rstrip() + "\n")
         out.append("\n")
     return "".join(out)
 
