@@ -9,13 +9,14 @@ import numpy as np
 
 from mmr.arrays.maxsim import maxsim, near
 from mmr.arrays.ragged import Ragged, stacked
-from mmr.arrays.topk import Nearest, Part, nearest, ranked
-from mmr.arrays.xtr import xtr
+from mmr.arrays.topk import Nearest, ranked
 from mmr.index import search as plain
 from mmr.index.bags import mean_of
+from mmr.index.by_tokens import Told, scored
 from mmr.index.encoded import columns
 from mmr.index.muvera import Encodings
 from mmr.index.table import adapter
+from mmr.index.tokens import Tokens
 
 if TYPE_CHECKING:
     from mmr.arrays.topk import Floats, Rows
@@ -80,21 +81,26 @@ def _found(
 ) -> list[Nearest]:  # fmt: skip
     asked = stacked([query["vectors"] for query in queries])
     params = {**index.meta.params, **(wanted.knobs or {})}
-    if params.get("score") == "xtr":
-        return [
-            _by_tokens(segments, allowed, asked[i], int(params["near"]), wanted.k, names)
-            for i in range(len(asked))
-        ]
     count = sum(
         segment.rows if rows is None else len(rows) for segment, rows in zip(segments, allowed, strict=True)
     )
     refine, kind = wanted.refine or int(params["refine"]), adapter(index.meta.kind)
     depth = max(LEAST, wanted.k * refine)
+    tokens = kind if isinstance(kind, Tokens) and not wanted.exact else None
+    told = Told(int(params.get("near", 0)), tokens, params)
+    if params.get("score") == "xtr":
+        near_ones = [scored(segments, allowed, asked[i], told, names) for i in range(len(asked))]
+        return [_best([one], wanted.k, names) for one in near_ones]
     if isinstance(kind, Encodings) and not wanted.exact:
         found = columns(kind, segments, allowed, asked, wanted.k, refine, params, names)
         return [_best(column, wanted.k, names) for column in found]
     if wanted.exact or count < int(params["least"]) or count <= depth:
         return _of_all(segments, allowed, asked, wanted.k, names)
+    if tokens is not None:
+        return [
+            _proposed(segments, allowed, stacked([asked[i]]), told, wanted.k, depth, names)
+            for i in range(len(asked))
+        ]
     means = np.stack([mean_of(asked[i]) for i in range(len(asked))])
     close = plain.find(segments, allowed, means, depth, names, index, wanted)
     return [
@@ -114,6 +120,16 @@ def _of_all(
     return [_best(column, k, names) for column in columns]
 
 
+def _proposed(
+    segments: Sequence[Segment], allowed: Allowed, query: Ragged, told: Told, k: int, depth: int, names: Any
+) -> Nearest:
+    """The k best of `depth` items with vectors near the query's; of all where these are fewer than k."""
+    some = _best([scored(segments, allowed, query[0], told, names)], depth, names)
+    if len(some.row) < k:
+        return _of_all(segments, allowed, query, k, names)[0]
+    return _of_some(segments, some.part, some.row, query, k, names)
+
+
 def _of_some(
     segments: Sequence[Segment], part: Rows, row: Rows, query: Ragged, k: int, names: Any
 ) -> Nearest:
@@ -124,40 +140,6 @@ def _of_some(
         score = maxsim(query, segments[number].beside, rows)[0]
         column.append((np.full(len(rows), number), rows, score))
     return _best(column, k, names)
-
-
-def _by_tokens(
-    segments: Sequence[Segment], allowed: Allowed, query: Floats, count: int, k: int, names: Any
-) -> Nearest:
-    """The k best of the items that own one of the `count` vectors that are nearest to one of the query's."""
-    bags = [segment.beside for segment in segments]
-    parts = [Part(bag.rows, None if rows is None else _rows_of(bag, rows))
-             for bag, rows in zip(bags, allowed, strict=True)]  # fmt: skip
-
-    def owners(part: Rows, row: Rows) -> Rows:
-        found = np.empty(len(part), np.int64)
-        for number in np.unique(part).tolist():
-            mine = part == number
-            found[mine] = np.searchsorted(bags[number].offsets, row[mine], side="right") - 1
-        return found
-
-    def tokens(part: Rows, row: Rows) -> list[str]:
-        ids = names(part, owners(part, row))
-        return [f"{name}\0{number:015}" for name, number in zip(ids, row.tolist(), strict=True)]
-
-    hits = nearest(query, parts, count, tokens)
-    if not hits.row.size:
-        return _best([], k, names)
-    part, owner = hits.part.ravel(), owners(hits.part.ravel(), hits.row.ravel())
-    items, place = np.unique(np.stack([part, owner], axis=1), axis=0, return_inverse=True)
-    number, score = xtr(place.reshape(hits.row.shape), hits.score)
-    return _best([(items[number, 0], items[number, 1], score.astype(np.float32))], k, names)
-
-
-def _rows_of(bag: Ragged, items: Rows) -> Rows:
-    """The numbers of the rows of some items, rising as these."""
-    begins, counts = bag.offsets[items], bag.counts()[items]
-    return np.repeat(begins - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
 
 
 def _best(column: Column, k: int, names: Any) -> Nearest:

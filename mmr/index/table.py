@@ -121,6 +121,8 @@ EF = Param("ef", 64, "how far a search looks", 8, 65536, walk=(32, 64, 128, 256,
 LISTS = Param("lists", 0, "lists of rows; 0: about 4 times the root of the rows", 0, 1 << 20)
 PIECES = Param("m", 0, "pieces of a vector; 0: half of its dimensions", 0, 4096)
 BITS = Param("bits", "4", "of a piece; 4 is scanned fast", choices=("4", "8"))
+SCORE = Param("score", "maxsim", "of items: by all of their vectors, or by those that are near (xtr)",
+              choices=("maxsim", "xtr"), late=True)  # fmt: skip
 UNDER = ("flat", "hnsw", "hnswsq8", "sq8", "pq", "rabitq", "ivfflat", "ivfpq")
 FITTED, NOT_FITTED = "fitted", "no"
 BY_QUERIES = Param(FITTED, NOT_FITTED, "what `mmr fit quantizer` wrote, to code by", file=True)
@@ -245,12 +247,25 @@ KINDS = (
             DTYPE._replace(default="float16"),
             _refine(50),
             Param("least", 20_000, "among fewer items all are compared", 2, 1_000_000_000, late=True),
-            Param("score", "maxsim", "of items: by all of their vectors, or by those that are near (xtr)",
-                  choices=("maxsim", "xtr"), late=True),
+            SCORE,
             Param("near", 1000, "xtr: vectors that are near each of the query's", 1, 100_000, late=True),
         ),
         False,
         "Khattab and Zaharia, 2020, ColBERT",
+        "mmr.index.bags:Bags",
+    ),
+    Row(
+        "tokens",
+        "items are of several vectors, and those near the query's propose what is compared",
+        "mmr.index.tokens:Tokens",
+        (
+            DTYPE._replace(default="float16"),
+            Param("under", "pq", "the kind that holds the vectors of all items", choices=UNDER[1:]),
+            _refine(50), LEAST, SCORE,
+            Param("near", 300, "vectors that are near each of the query's", 1, 100_000, late=True),
+        ),
+        False,
+        "Santhanam et al., 2022, PLAID; Lee et al., 2023, XTR",
         "mmr.index.bags:Bags",
     ),
     Row(
