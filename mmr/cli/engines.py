@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mmr.cli import options
 from mmr.cli.report import Report
-from mmr.errors import UsageError
+from mmr.errors import MissingInputError, UsageError
 
 if TYPE_CHECKING:
     from mmr.errors import Reject
@@ -51,7 +52,10 @@ def run(
         _build(address, kind, report)
         return None
     share = max_delete if verb == "sync" else None
-    return _take(address, options.reads_stdin(files, "FILE"), kind, model, dry_run, report, share)
+    counts = _take(address, options.reads_stdin(files, "FILE"), kind, model, dry_run, report, share)
+    if not (dry_run or counts.new or counts.changed or counts.kept or _is_there(address)):
+        report.note(f"nothing to store came in, so {address} was not made.")
+    return counts
 
 
 def _refuse(verb: str | None, address: Address, useless: Mapping[str, Any]) -> None:
@@ -91,14 +95,19 @@ def _take(
 
 def _known(index: Address) -> str | None:
     """The model of the index, where there is one already."""
-    from contextlib import suppress
-
-    from mmr.errors import MissingInputError
     from mmr.index.remote import open_remote
 
     with suppress(MissingInputError), open_remote(index) as opened:
         return opened.meta.model
     return None
+
+
+def _is_there(index: Address) -> bool:
+    from mmr.index.remote import open_remote
+
+    with suppress(MissingInputError), open_remote(index):
+        return True
+    return False
 
 
 def _delete(index: Address, sources: tuple[str, ...], dry_run: bool, report: Report) -> Counts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmr.index.content import Content
+from mmr.index.content import OTHERS, Content, Fields
 from mmr.index.remote_recipes import unfit
 
 if TYPE_CHECKING:
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 class EngineContent(Content):
     """Items of one vector each, in an engine."""
+
+    def missing(self, record: Fields) -> tuple[str, str] | None:
+        """What a record lacks that comes, and what to do; else None."""
+        found = super().missing(record)
+        other = next((name for name in OTHERS if name in record), None)
+        if found is None or other is None:
+            return found
+        return found[0], f"keep those in a folder: mmr index FOLDER --kind {OTHERS[other]}"
 
     def unfit(self, index: Any, query: Record) -> tuple[str, str] | None:
         """What is wrong with a query, and what to do; else None."""

@@ -22,6 +22,7 @@ from mmr.index.engines import connect, defaults, parse, row_of, spelled
 from mmr.index.intake import Intake, Tick
 from mmr.index.items import NOT_STORED, is_number
 from mmr.index.remote import PAGE, Patient
+from mmr.index.remote_content import EngineContent
 from mmr.index.sync import Going, Read, Watch, gone_of, refuse
 from mmr.stream.records import check_model
 
@@ -69,7 +70,7 @@ class RemoteWriter(Intake):
 
     def content_of(self, meta: object) -> Content:
         """What items are made from, which is one vector each in every engine."""
-        return Content({"dtype": "float32"})
+        return EngineContent({"dtype": "float32"})
 
     def look(self) -> About | None:
         """What the collection is; None where there is none yet."""

@@ -309,3 +309,9 @@ def test_a_second_maker_of_another_model_or_length_is_refused(address):
     with RemoteWriter(read(address), kind="hnsw") as late:
         late.make("m#1", 8)
         assert late.meta.kind == "flat"
+
+
+def test_items_of_several_vectors_are_sent_to_a_folder(address):
+    bad: list[BadItem] = []
+    put(address, [Record({"id": "a", "vectors": unit(1, 2, 8)})], reject=bad.append)
+    assert "mmr index FOLDER --kind maxsim" in str(bad[0])
