@@ -89,11 +89,12 @@ def check(index: AnyIndex, query: Record, model: str | None) -> None:
         stated = stated.removesuffix(INT8)
     if mapped.takes(index, stated):
         return
+    again = "Embed the queries with --model-of" if index.meta.dim else "Make their terms with the model of"
     check_model(
         index.meta.model, stated or ("no stated model" if index.meta.model else None),
         expected_by=index.path.name, found_by=str(query.place or shown(query["id"])),
         fix=apply_the_same(index.meta.model or "")
-        or f"Embed the queries with --model-of {shown(str(index.path))}, or say --model if they are of it."
+        or f"{again} {shown(str(index.path))}, or say --model if they are of it."
     )  # fmt: skip
 
 

@@ -64,9 +64,10 @@ class Terms:
                 f"If all of them are of that model, say so: --model {shown(found)}",
             )
         elif not same_model(self.model, found):
+            again = "Make terms with the model of" if self.dim == 0 else "Embed with --model-of"
             check_model(
                 self.model, found, expected_by=self.name, found_by=where(record),
-                fix=f"Embed with --model-of {self.path}, or put these vectors into an index of their own.",
+                fix=f"{again} {self.path}, or put these vectors into an index of their own.",
             )  # fmt: skip
 
     def takes(self, record: Fields, reject: Reject) -> bool:

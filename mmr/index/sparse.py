@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mmr.stream.records import Record
 
 WORDS = f"bm25:words#{FINGERPRINT}"  # the model of an index of words: how texts become words
-WRITTEN = 'it is written "sparse": {"term": weight, ...}'
+WRITTEN = 'write "sparse": {"term": weight}'
 
 
 class Terms(Content):
@@ -44,7 +44,7 @@ class Terms(Content):
         """What a record lacks that comes, and what to do; else None."""
         if self.has(record):
             return None
-        return "it has no weighted terms", f"a model of them, or `mmr fit lexicon`, gives some: {WRITTEN}"
+        return "it has no weighted terms", f"{WRITTEN}, as a model of terms or `mmr fit lexicon` gives them"
 
     def unusable(self, record: Fields) -> tuple[str, str] | None:
         """Nothing: `ready` looks at what it has."""
@@ -144,7 +144,10 @@ class Terms(Content):
         """What is wrong with a query, and what to do; else None."""
         name = shown(index.path.name)
         if not self.has(query):
-            return f"has no weighted terms, and {name} compares those", f"ask with records: {WRITTEN}"
+            return (
+                f"has no weighted terms, and {name} compares those",
+                f"ask with a record that has some: {WRITTEN}",
+            )
         try:
             self.bag(query, -LARGEST)
         except (ValueError, TypeError, AttributeError) as error:
