@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mmr.stream.records import Record
 
 NONE = np.empty(0, np.float32)
-MORE = 8  # candidates beyond those asked for, so that near scores are told apart here
+MORE = 4  # candidates beyond those asked for, so that near scores are told apart here
 HELD = 32 << 20  # bytes of vectors that one call may bring
 
 
