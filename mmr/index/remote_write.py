@@ -135,23 +135,24 @@ class RemoteWriter(Intake):
         old = self._fetched([item.id for item in items], vectors=True)
         same = [i for i, item in enumerate(items) if item.id in old and _equal(old[item.id], vectors[i])]
         fresh = sorted(set(range(len(items))) - set(same))
-        differs = [items[i] for i in same if items[i] != old[items[i].id].item]
+        differs = [i for i in same if items[i] != old[items[i].id].item]
         if not self.dry_run:
-            self._change([items[i] for i in fresh], vectors[fresh], differs, old)
+            put = sorted([*fresh, *differs]) if fresh else []
+            self._change([items[i] for i in put or differs], vectors[put] if put else None, old)
         self.counts.kept += len(same) - (0 if self.dry_run else len(differs))
         self.counts.changed += 0 if self.dry_run else len(differs)
         self._count([items[i].id for i in fresh], old)
 
     def _change(
-        self, fresh: list[Stored], vectors: NDArray[np.float32], differs: list[Stored],
-        old: Mapping[str, Found],
-    ) -> None:  # fmt: skip
-        if fresh:
-            new = not any(item.id in old for item in fresh)
-            self._ask(lambda engine: engine.put(fresh, vectors, new=new))
-        if differs:
-            self._ask(lambda engine: engine.revise(differs))
-        self._changed += len(fresh) + len(differs)
+        self, items: list[Stored], vectors: NDArray[np.float32] | None, old: Mapping[str, Found]
+    ) -> None:
+        """Make one change: items with their vectors, or, without these, items whose vectors stay."""
+        if vectors is not None:
+            new = not any(item.id in old for item in items)
+            self._ask(lambda engine: engine.put(items, vectors, new=new))
+        elif items:
+            self._ask(lambda engine: engine.revise(items))
+        self._changed += len(items)
 
     def _count(self, fresh: Sequence[str], old: Mapping[str, Found]) -> None:
         for name in fresh:
