@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +21,6 @@ from mmr.index.table import FITTED, Params, adapter, parse
 
 if TYPE_CHECKING:
     from mmr.index import Index
-    from mmr.index.coded import Coded
 
 Floats = NDArray[np.float32]
 POOL = 32_768  # rows that are looked at
@@ -78,17 +78,29 @@ def fit(
     queries = queries[rng.permutation(len(queries))[:QUERIES]]
     fifth = len(queries) // 5
     kept, judges, used = queries[:fifth], queries[fifth : 2 * fifth], queries[2 * fifth :]
-    params |= {"lists": _lists(coder, kind, len(rows), index.meta.count, params)} if kind == "ivfpq" else {}
-    start, turn = _start(coder, kind, params, rows, used)
+    if kind == "ivfpq":
+        params["lists"] = _lists(len(rows), index.meta.count, params)
+    found = fit_rows(kind, params, rows, used, kept, rounds, advance)
+    gain = measured(found, params, rows, judges)
+    about = {"queries": name, "queries_used": len(used), "gallery": index.path.name, **gain._asdict()}
+    return replace(found, model=model, about=about), gain
+
+
+def fit_rows(
+    kind: str, params: Params, rows: Floats, queries: Floats, kept: Floats, rounds: int,
+    advance: Callable[[int], None] = lambda rounds: None,
+) -> Quantizer:  # fmt: skip
+    """Fit to rows (n, d) and queries (p, d); the queries `kept` (q, d) say when to stop.
+
+    kind    "pq" or "ivfpq"; params all its parameters, with `opq=yes`
+    """
+    start, turn = _start(kind, params, rows, queries)
     coded = encoded(rows @ turn, start.books, start.centroids)
-    student = learn(start, Pool(rows, coded, used, kept), rounds, SEED, advance)
-    about = {"queries": name, "queries_used": len(used), "gallery": index.path.name, "rows": len(rows)}
-    pieces = {"m": len(start.books), "bits": int(params["bits"]), "lists": int(params.get("lists", 0))}
+    student = learn(start, Pool(rows, coded, queries, kept), rounds, SEED, advance)
     lists = len(start.centroids) if kind == "ivfpq" else 0
-    found = Quantizer(kind, pieces, model, turn, student.asked, start.books, student.books,
-                      start.centroids[:lists], student.centroids[:lists], about)  # fmt: skip
-    gain = measured(coder, found, params, rows, judges)
-    return Quantizer(**{**vars(found), "about": {**about, **gain._asdict()}}), gain
+    pieces = {"m": len(start.books), "bits": int(params["bits"]), "lists": lists}
+    return Quantizer(kind, pieces, None, turn, student.asked, start.books, student.books,
+                     start.centroids[:lists], student.centroids[:lists], {})  # fmt: skip
 
 
 def asked_kind(spec: str) -> tuple[str, Params]:
@@ -105,7 +117,7 @@ def asked_kind(spec: str) -> tuple[str, Params]:
     return row.name, {**params, "opq": "yes"}
 
 
-def _lists(coder: Any, kind: str, pool: int, count: int, params: Params) -> int:
+def _lists(pool: int, count: int, params: Params) -> int:
     """How many lists: those of so large an index, as many as the pool can train."""
     from mmr.index.coded import CENTROID_ROWS
     from mmr.index.lists import how_many
@@ -132,7 +144,7 @@ def _pool(index: Index) -> Floats:
     return np.concatenate(found)
 
 
-def _start(coder: Coded, kind: str, params: Params, rows: Floats, queries: Floats) -> tuple[Student, Floats]:
+def _start(kind: str, params: Params, rows: Floats, queries: Floats) -> tuple[Student, Floats]:
     """FAISS's quantiser of rows, stretched where queries look, and the turn (d, d) of rows that goes with it.
 
     The mean square error of a score is that of the vector under the queries' second moment (Guo et al. 2020
@@ -143,7 +155,7 @@ def _start(coder: Coded, kind: str, params: Params, rows: Floats, queries: Float
     root, back = roots(queries, FLOOR)
     length = np.sqrt(np.mean(np.square(rows @ root).sum(axis=1)))  # FAISS's centroids of lists have length 1
     root, back = root / length, back * length
-    trained = trained_plain(coder, params, np.asarray(rows @ root, np.float32))
+    trained = trained_plain(kind, params, np.asarray(rows @ root, np.float32))
     linear, inner = faiss.downcast_VectorTransform(trained.chain.at(0)), faiss.downcast_index(trained.index)
     dim, pieces = rows.shape[1], inner.pq.M
     rotation = faiss.vector_to_array(linear.A).reshape(dim, dim).T.astype(np.float64)
@@ -155,8 +167,9 @@ def _start(coder: Coded, kind: str, params: Params, rows: Floats, queries: Float
     return start, np.asarray(root @ rotation, np.float32)
 
 
-def trained_plain(coder: Coded, params: Params, rows: Floats) -> Any:
+def trained_plain(kind: str, params: Params, rows: Floats) -> Any:
     """FAISS's own training of what the kind keeps, over rows (n, d)."""
+    coder: Any = adapter(kind)
     count = coder.takes(len(rows), params)
     sample = np.random.default_rng(SEED).permutation(len(rows))[:count]
     trained = coder.empty(rows.shape[1], len(rows), params)
@@ -164,15 +177,15 @@ def trained_plain(coder: Coded, params: Params, rows: Floats) -> Any:
     return trained
 
 
-def measured(coder: Coded, fitted: Quantizer, params: Params, rows: Floats, queries: Floats) -> Gain:
+def measured(fitted: Quantizer, params: Params, rows: Floats, queries: Floats) -> Gain:
     """What plain codes and fitted ones of as many bytes find, over queries that neither has seen."""
     faiss: Any = import_module("faiss")
-    right = nearest(queries, rows, K)
+    coder, right = adapter(fitted.of), nearest(queries, rows, K)
     refine = int(params["refine"])
     found = []
     with tempfile.TemporaryDirectory() as folder:
         plain, file = Path(folder, "plain"), Path(folder, "fitted.npz")
-        faiss.write_index(trained_plain(coder, params, rows), str(plain))
+        faiss.write_index(trained_plain(fitted.of, params, rows), str(plain))
         write_quantizer(str(file), fitted)
         own = taken(fitted, fitted.of, params, "", file.name)
         for trained, told in ((plain, params), (file, own)):

@@ -14,14 +14,14 @@ Floats = NDArray[np.floating]
 Rows = NDArray[np.int64]
 K = 10
 TEMPERATURE = 0.05
-RIDGE = 0.03
-RATES = (0.02, 0.0, 0.02)  # of books, centroids and map
+RIDGE = 0.01
+RATES = (0.005, 0.005, 0.005)  # of books, centroids and map; .02 undoes at first what the closed form gained
 BATCH = 64  # queries a step
 NEAR = 32  # rows that a query is nearest to, and as many that its codes take for these
 SPREAD = 1024  # rows of a step drawn at random, which stand for all others
 WHOLE = 4096  # of so many rows and fewer, every step looks at all
 FRESH = 5  # rounds after which it is looked anew which rows the codes put first
-PATIENCE = 8  # rounds without a gain, after which no more come
+PATIENCE = 20  # rounds without a gain, after which no more come
 HELD = 1 << 24  # numbers of a block of scores
 
 
