@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -70,9 +70,9 @@ def _write_page(records: Iterator[Record], html: str, title: str, side: int, rep
     folder = None if html == "-" else Path(html).absolute().parent
     with opened(html) as file, report.progress("pictures") as advance:
 
-        def counted(path: str, side: int) -> bytes:
+        def counted(*of: Any) -> bytes:
             advance()
-            return thumbnail(path, side)
+            return thumbnail(*of)
 
         counts = write_page(records, file, title=title, thumbnail=counted, reject=report, side=side,
                             folder=folder)  # fmt: skip

@@ -28,7 +28,8 @@ from mmr.show.words import (
     words_of,
 )
 
-Thumbnail = Callable[[str, int], bytes]
+Box = tuple[float, float, float, float]
+Thumbnail = Callable[..., bytes]
 
 SIDE = 256
 MOST_THREADS = 4
@@ -38,7 +39,7 @@ NAME_WIDTH = 34
 LONGEST_TEXT = 2000
 SHAPES = (50, 220, 10)
 HIDDEN = frozenset(
-    {"id", "image", "base", "text", "score", "vector", "vectors", "sparse", "bindings", "hits"}
+    {"id", "image", "base", "text", "score", "vector", "vectors", "boxes", "sparse", "bindings", "hits"}
 )
 HEAD = """<!doctype html>
 <html lang="en">
@@ -96,11 +97,15 @@ class Counts(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """One hit or item on its way to the page: its fields, where its picture is ("" without one), its rank."""
+    """One hit or item on its way to the page: its fields, where its picture is ("" without one), its rank.
+
+    box  what is framed in its picture, as shares of it
+    """
 
     fields: Mapping[str, Any]
     path: str
     rank: int | None
+    box: Box | None = None
 
 
 class Asked(NamedTuple):
@@ -129,7 +134,8 @@ def write_page(
 ) -> Counts:  # fmt: skip
     """Write the page of `records` into `file`, one query after the other.
 
-    thumbnail  makes a JPEG of the picture at a path, at most `side` pixels high and wide; runs on threads
+    thumbnail  makes a JPEG of the picture at a path, at most `side` pixels high and wide, with a frame around
+               the box of a hit's `region`, where there is one, as its third argument; runs on threads
     reject     gets each picture that cannot be read; the page has a placeholder with the reason
     folder     where the page will lie: links to the pictures are relative to it; None leaves links out
 
@@ -144,7 +150,7 @@ def write_page(
     )
     name = escape(prose(title))
     file.write(HEAD.format(policy=policy, version=__version__, title=name, style=style).encode())
-    draw = lru_cache(REMEMBERED)(lambda path: _picture(thumbnail(path, side)))
+    draw = lru_cache(REMEMBERED)(lambda *of: _picture(thumbnail(of[0], side, *of[1:])))
     tally = {"queries": 0, "hits": 0, "items": 0, "unreadable": 0}
     waiting: deque[tuple[Piece, Future[Picture] | None]] = deque()
 
@@ -162,7 +168,8 @@ def write_page(
         try:
             for piece in _pieces(records, tally):
                 path = "" if isinstance(piece, str) else piece.path
-                waiting.append((piece, pool.submit(draw, path) if path else None))
+                of = (path, piece.box) if isinstance(piece, Tile) and piece.box else (path,)
+                waiting.append((piece, pool.submit(draw, *of) if path else None))
                 while len(waiting) > AHEAD:
                     write_first()
             while waiting:
@@ -203,12 +210,23 @@ def _pieces(records: Iterable[Mapping[str, Any]], tally: dict[str, int]) -> Iter
         tally["hits"] += len(record["hits"])
         yield Asked(record, picture_path(record), tally["queries"])
         for rank, hit in enumerate(record["hits"], 1):
-            yield Tile(hit, picture_path(hit), rank)
+            yield Tile(hit, picture_path(hit), rank, box_of(hit))
         yield "</ol></section>\n" if record["hits"] else "</section>\n"
     if among_items:
         yield "</ol></section>\n"
     if not tally["queries"] and not tally["items"]:
         yield '<p class="none">Nothing to show: the stream was empty.</p>\n'
+
+
+def box_of(hit: Mapping[str, Any]) -> Box | None:
+    """What of its picture a hit names in `region`; None for the whole, and for what is no box."""
+    region = hit.get("region")
+    box = region.get("box") if isinstance(region, Mapping) else None
+    if not isinstance(box, list) or len(box) != 4 or not all(type(one) in (int, float) for one in box):
+        return None
+    left, top, right, bottom = box
+    inside = 0 <= left < right <= 1 and 0 <= top < bottom <= 1
+    return (left, top, right, bottom) if inside and box != [0, 0, 1, 1] else None
 
 
 def _picture(jpeg: bytes) -> Picture:

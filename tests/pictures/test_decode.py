@@ -256,3 +256,24 @@ def test_thumbnails(tmp_path: Path):
     assert Image.open(io.BytesIO(thumbnail(str(path), 64))).size == (5, 5)
     with pytest.raises(BadItem):
         thumbnail(str(tmp_path / "nothing.png"), 64)
+
+
+def test_a_frame_is_drawn_around_a_box_and_nowhere_else(tmp_path: Path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (400, 300), (128, 128, 128)).save(path)
+    plain = np.asarray(Image.open(io.BytesIO(thumbnail(str(path), 200)))).astype(int)
+    made = np.asarray(Image.open(io.BytesIO(thumbnail(str(path), 200, (0.25, 0.5, 0.75, 1))))).astype(int)
+    changed = np.abs(made - plain).max(axis=2) > 60
+    assert changed[75:150, 50].all() and changed[75:150, 149].all() and changed[75, 50:150].all()
+    y, x = np.nonzero(changed)
+    assert (x.min(), x.max(), y.min(), y.max()) == (50, 149, 75, 149)
+    assert not changed[80:145, 56:144].any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (40, 400)])
+@pytest.mark.parametrize("box", [(0.99, 0.99, 1, 1), (0, 0, 0.001, 0.001), (0, 0, 1, 0.5)])
+def test_frames_of_the_smallest_pictures_and_boxes(tmp_path: Path, size, box):
+    path = tmp_path / "a.png"
+    Image.new("RGB", size, (128, 128, 128)).save(path)
+    plain, made = (np.asarray(Image.open(io.BytesIO(thumbnail(str(path), 200, *of)))) for of in ((), (box,)))
+    assert made.shape == plain.shape and (made != plain).any()

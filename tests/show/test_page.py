@@ -182,6 +182,39 @@ def test_vectors_are_left_out(page):
     assert "0.125" not in page([{"id": "q", "hits": [hit]}])[0].read_text()
 
 
+def test_the_region_of_a_hit_is_framed_in_its_picture(page):
+    asked = []
+
+    def drawn(path, side, *box):
+        asked.append((path, *box))
+        return draw(path, side)
+
+    boxes = [
+        [0, 0.5, 0.5, 1],
+        [0, 0.5, 0.5, 1],
+        [0, 0, 1, 1],
+        None,
+        [0, 0, 2, 1],
+        [0.5, 0, 0.5, 1],
+        "no",
+        [True] * 4,
+    ]
+    hits = [
+        {
+            "id": f"{i}",
+            "image": "a.png",
+            "score": 1,
+            "boxes": [[0, 0.123, 1, 1]],
+            "region": {"row": i, "box": box},
+        }
+        for i, box in enumerate(boxes)
+    ]
+    hits += [{"id": "x", "image": "a.png", "score": 0.5, "region": region} for region in (None, [], 3)]
+    text = page([{"id": "q", "hits": hits}], thumbnail=drawn)[0].read_text()
+    assert set(asked) == {("a.png",), ("a.png", (0, 0.5, 0.5, 1))}
+    assert "0.123" not in text and "<dt>region</dt>" in text
+
+
 def test_an_empty_stream_gives_a_page_that_says_so(page):
     path, counts, _ = page([])
     assert "the stream was empty" in path.read_text()
