@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 FILE = "milvus+file"
 CONNECT = 5.0  # seconds for one attempt to connect
 ANSWER = 60.0  # seconds for one answer
+LOCKED = 5.0  # seconds to wait for a file that another process has open
 AWAY, RATE, NO_COLLECTION, NOT_LOADED, NO_RIGHT = 2, 8, 100, 101, 1100
 FULL = ("rate limit", "ratelimit", "quota", "memory protection", "disk protection")
 NO_ENTRY = ("unauthenticated", "permission_denied", "auth check failure", "permission deny")
@@ -88,19 +90,25 @@ class Client:
         return self._told(connect, "connect")
 
     def _opened(self) -> Any:
+        """A client of the file, once no other process has it open, or after `LOCKED` seconds."""
         pymilvus, heard = _imported()
-        try:
-            return pymilvus.MilvusClient(self._file, timeout=CONNECT, dedicated=True)
-        except pymilvus.MilvusException as error:
-            said = self.address.clean(str(heard.error or error.message))
-            if type(heard.error).__name__ == "DataDirLockedError":
-                raise BusyError(
-                    f"another process has {self.address} open, and milvus-lite serves one at a time",
-                    "Try again; `milvus-lite server --data-dir FILE` serves a file to several.",
-                ) from error
-            lacks = isinstance(error.__cause__, ImportError)
-            fix = "Install it: pip install milvus-lite" if lacks else "Check the path."
-            raise UnavailableError(f"{self.address} was not opened: {said}", fix) from error
+        end = time.monotonic() + LOCKED
+        while True:
+            heard.error = None
+            try:
+                return pymilvus.MilvusClient(self._file, timeout=CONNECT, dedicated=True)
+            except pymilvus.MilvusException as error:
+                if type(heard.error).__name__ != "DataDirLockedError":
+                    lacks = isinstance(error.__cause__, ImportError)
+                    fix = "Install it: pip install milvus-lite" if lacks else "Check the path."
+                    said = self.address.clean(str(heard.error or error.message))
+                    raise UnavailableError(f"{self.address} was not opened: {said}", fix) from error
+                if time.monotonic() > end:
+                    raise BusyError(
+                        f"another process has {self.address} open, and milvus-lite serves one at a time",
+                        "Try again; `milvus-lite server --data-dir FILE` serves a file to several.",
+                    ) from error
+            time.sleep(0.1)
 
     def _told(self, attempt: Callable[[], Any], method: str) -> Any:
         import grpc
