@@ -389,7 +389,7 @@ def _table(facts: dict[str, Any]) -> None:
             value = ", ".join(f"{key}={one}" for key, one in value.items())
         elif isinstance(value, list):
             value = "\n".join(value)
-        elif isinstance(value, int):
+        elif isinstance(value, int | float):
             value = f"{value:,}"
         table.add_row(Text(name.replace("_", " "), style="bold"), Text("unknown" if value is None else value))
     Console().print(table)
