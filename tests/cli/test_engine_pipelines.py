@@ -18,8 +18,8 @@ from tests.cli.test_golden import EXPECTED, GOLDEN, plain, run
 from tests.index import milvus_server, pg_server
 
 USUAL = (
-    "embed-sync-takes-away-what-is-gone", "fit-nnn", "index-other-model", "normalize-apply", "query-among",
-    "query-base64", "query-exclude", "query-where", "rerank-superglobal",
+    "embed-sync-takes-away-what-is-gone", "fit-nnn", "index-other-model", "query-among", "query-exclude",
+    "rerank-superglobal",
 )  # fmt: skip
 MORE = (
     "compose-and-rerank", "compose-query", "index-delete", "embed-again-skips-what-is-indexed",
@@ -29,6 +29,7 @@ MORE = (
     "fit-sweep", "index-again-nothing-changes", "index-bad-lines", "index-delete-dry-run", "index-dump-merge",
     "index-duplicate-ids", "index-get", "index-hnsw", "index-list", "index-missing-file", "index-stdin",
     "index-strict", "index-sync-without-eof", "index-sync-without-roots", "index-upsert", "index-wrong-flags",
+    "normalize-apply", "query-base64", "query-where",
     "normalize-apply-new-item", "normalize-export", "query-all-items", "query-bad-lines",
     "query-exclude-self", "query-from-file", "query-from-tsv", "query-min-score", "query-no-model",
     "query-other-model", "query-table-no-terminal", "query-ties", "query-trec", "query-with-vectors",
@@ -74,7 +75,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 NOW = {
     "postgresql": USUAL,
-    "milvus": ("query-exclude", "rerank-superglobal"),
+    "milvus": ("rerank-superglobal",),
 }
 CASES = [
     pytest.param(name, engine, marks=() if name in NOW[engine] else pytest.mark.soak)

@@ -86,7 +86,7 @@ def test_a_reader_asks_again_after_a_restart(postgres, small):
         assert len(list(index.items())) == 50
 
 
-@pytest.mark.parametrize("least", [1, 161])
+@pytest.mark.parametrize("least", [1, pytest.param(161, marks=pytest.mark.soak)])
 def test_a_writer_that_is_killed_leaves_whole_batches(postgres, least):
     address = postgres.address(f"writer{least}")
     command = [sys.executable, "-c", PROGRAM, "index", address]
