@@ -145,9 +145,10 @@ def taken(quantizer: Quantizer, kind: str, params: Params, spec: str, file: str)
         )
     for name, value in own.items():
         if name in said and said[name] not in (str(value), "0" if name in ("m", "lists") else str(value)):
+            anew = "" if name == "opq" else f", or fit with `--kind {kind}:{name}={shown(said[name])}`"
             raise UsageError(
                 f"{name}={shown(said[name])}: {shown(file)} is fitted with {name}={value}.",
-                f"Leave {name} out, or fit with `--kind {kind}:{name}={shown(said[name])}`.",
+                f"Leave {name} out{anew}.",
             )
     return {**params, **own, FITTED: quantizer.name}
 

@@ -113,7 +113,7 @@ def of_kind(about: dict[str, Any], wanted: str, name: str) -> None:
     if kind != wanted:
         raise BadDataError(
             f"{shown(name)} holds {HOLDS.get(kind, 'something unknown')}, and this needs {HOLDS[wanted]}",
-            "`mmr normalize apply` takes every kind; `mmr fit --help` lists what learns which.",
+            "`mmr fit --help` lists what learns which.",
         )
 
 
