@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mmr.errors import BadDataError, BadItem, Reject, StreamError, UsageError, shown
 from mmr.index import catalogue
+from mmr.index.address import is_address
 from mmr.index.bases import absolute
 from mmr.index.catalogue import translated
 from mmr.index.changer import Counts
@@ -48,6 +49,11 @@ def sync(
     without roots or of one shard, and `BadDataError` where a root is suddenly empty or more than `max_delete`
     would go; nothing is deleted then.
     """
+    if is_address(path):
+        from mmr.index.remote_write import sync as follow
+
+        return follow(os.fspath(path), read, reject=reject, model=model, kind=kind, dry_run=dry_run,
+                      max_delete=max_delete, going=going, tick=tick)  # fmt: skip
     watch = Watch(reject)
     with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run,
                   corrector=corrector, asked=asked) as changer:  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmr.errors import Reject, UsageError, raise_item, shown
 from mmr.index import catalogue, intake, mapped, merge, upgrade
+from mmr.index.address import is_address
 from mmr.index.catalogue import ROW_BITS, Meta, change, place, translated
 from mmr.index.changer import Changer, Counts
 from mmr.index.content import Fields, Ready
@@ -37,8 +38,11 @@ def create_index(
 ) -> None:
     """Make an empty index for vectors of `dim` numbers; an upsert into a new path does this by itself.
 
-    Raises `UsageError` where there is an index already or for an unknown kind.
+    Raises `UsageError` where there is an index already or for an unknown kind. Of an address, which is no
+    folder, a first upsert makes the collection.
     """
+    if is_address(path):
+        raise UsageError("an address is no folder", "An upsert makes its collection.")
     folder = Path(path)
     if catalogue.exists(folder):
         raise UsageError(f"{shown(str(folder))} exists already.", "`mmr index` adds to it.")
@@ -64,6 +68,12 @@ def upsert(
     `BadDataError` for vectors of another model, `BusyError` when another writer holds the lock; bad items go
     to `reject`.
     """
+    if is_address(path):
+        from mmr.index.remote_write import upsert as put
+
+        return put(
+            os.fspath(path), records, reject=reject, model=model, kind=kind, dry_run=dry_run, tick=tick
+        )
     with Upserter(Path(path), reject, model=model, kind=kind, wait=wait, dry_run=dry_run,
                   corrector=corrector, asked=asked) as changer:  # fmt: skip
         changer.take(records, tick)
@@ -81,6 +91,10 @@ def delete(
     going  is told the id of every item that goes
     Raises `MissingInputError` where there is no index.
     """
+    if is_address(path):
+        from mmr.index.remote_write import delete as remove
+
+        return remove(os.fspath(path), ids, dry_run=dry_run, going=going)
     folder = Path(path)
     catalogue.open_reader(folder).close()
     with Changer(folder, wait=wait, dry_run=dry_run, asked=asked) as changer:

@@ -315,3 +315,16 @@ def test_items_of_several_vectors_are_sent_to_a_folder(address):
     bad: list[BadItem] = []
     put(address, [Record({"id": "a", "vectors": unit(1, 2, 8)})], reject=bad.append)
     assert "mmr index FOLDER --kind maxsim" in str(bad[0])
+
+
+def test_the_library_takes_an_address_where_it_takes_a_folder(address):
+    from mmr.index import create_index, open_any
+    from mmr.index.sync import sync as follow
+
+    assert upsert(address, [item("a.jpg"), item("b.jpg"), item("c.jpg")], reject=fail).new == 3
+    assert delete_folder(address, ["c.jpg"]).gone == 1
+    assert follow(address, lambda reject: whole([keep("a.jpg")]), reject=fail).gone == 1
+    with open_any(address) as index:
+        assert list(index.all_ids()) == ["a.jpg"]
+    with pytest.raises(UsageError, match="no folder"):
+        create_index(address, dim=3)
