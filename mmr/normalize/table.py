@@ -253,9 +253,8 @@ VECTORS: tuple[VectorRow, ...] = (
                Param("pool", 0.01, "Share of a bank that counts as near, one vector at least", 1e-6, 1)),
               "Banks of thousands", "Jian and Wang 2023", needs="banks", sides=True),
     VectorRow("map", "the vectors of one model become those of another", f"{HERE}.maps:Map",
-              (Choice("form", "auto", "Turn the space, or the best linear map, of any rank or of a low one; "
-                      "auto takes ridge where there are as many pairs as dimensions, else orthogonal",
-                      ("auto", "orthogonal", "ridge", "low-rank")),
+              (Choice("form", "orthogonal", "Turn the space, or the best linear map, of any rank or of a low "
+                      "one", ("orthogonal", "ridge", "low-rank")),
                Param("ridge", 0.3, "Weight that holds a linear map small", 0, 1e6),
                Param("rank", 128, "Of a low-rank map", 1, 65_536, whole=True)),
               "A new model's queries before an old index; pairs of words alone will do where words ask",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmr.errors import BadDataError, BadItem, UsageError, shown
 from mmr.normalize.bank import Bank, digest, modality
 from mmr.normalize.maps import FEW as FEW_PAIRS
-from mmr.normalize.maps import LEAST, form, judged
+from mmr.normalize.maps import LEAST, judged
 from mmr.normalize.spaces import Moments
 from mmr.normalize.table import VectorRow, checked_values, loaded, vector_row
 from mmr.normalize.vectors import Change, changed_model
@@ -195,7 +195,6 @@ def fit_pairs(values: dict[str, Any], source: Source, target: Source, *, force: 
     if model is not None and to is not None and same_model(model, to):
         raise BadDataError(f"both files have vectors of {model}", "A map leads from one model to another.")
     x, y = (np.stack([held[name] for name in both]) for held in (new, old))
-    checked["form"] = form(len(both), x.shape[1], checked)
     held = _judged(x, y, checked, force)
     arrays = loaded(row.loads)().learn(x, y, checked)
     of = f"{len(both):,} pairs ({', '.join(sorted(kinds)) or 'vectors'}) of {shown(source[0])}#{digest(x)}"

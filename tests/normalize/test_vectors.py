@@ -251,12 +251,10 @@ def test_ridge_is_least_squares_with_rows_of_its_own():
     assert np.abs(found - np.linalg.lstsq(rows, wanted, rcond=None)[0]).max() < 1e-10
 
 
-def test_auto_takes_ridge_where_pairs_are_enough():
-    many = fitted("map")
-    few = fit_pairs({}, ("new", records(WORDS[:5])), ("old", records(WORDS[:5], model="old#2")), force=True)
-    assert (many.values["form"], few.values["form"]) == ("ridge", "orthogonal")
-    assert (many.model, many.to) == ("toy#1", "old#2")
-    assert "from toy#1 to old#2" in many.step
+def test_a_map_names_both_models():
+    change = fitted("map")
+    assert (change.values["form"], change.model, change.to) == ("orthogonal", "toy#1", "old#2")
+    assert "from toy#1 to old#2" in change.step
 
 
 def test_pairs_go_by_their_ids():
