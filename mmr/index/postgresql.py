@@ -373,11 +373,12 @@ def _items(rows: Sequence[Sequence[Any]]) -> list[Found]:
 def _asked(
     db: psycopg.Connection[Any], statement: sql.Composed, values: Sequence[Any], queries: Floats, exact: bool
 ) -> list[list[Found]]:
-    """The rows of one statement for each query, sent together; `exact` walks no graph."""
+    """The rows of one statement for each query, sent together where libpq can; `exact` walks no graph."""
     with db.transaction() if exact else nullcontext():
         if exact:
             db.execute("SET LOCAL enable_indexscan = off")
-        with db.pipeline() if len(queries) > 1 else nullcontext():
+        together = len(queries) > 1 and psycopg.Pipeline.is_supported()
+        with db.pipeline() if together else nullcontext():
             cursors = [db.execute(statement, (*values, query), binary=True) for query in queries]
         return [_items(cursor.fetchall()) for cursor in cursors]
 
