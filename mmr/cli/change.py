@@ -182,10 +182,12 @@ def _records(path: str) -> Iterator[Record]:
     """The records of a file, or the items of an index."""
     from mmr.errors import raise_item
     from mmr.index import open_any
+    from mmr.index.mapped import refuse_mixed
     from mmr.stream.read import read_records
 
     if is_address(path) or (Path(path) / "catalogue.sqlite").exists():
         with open_any(path) as opened:
+            refuse_mixed(opened, "a fit")
             yield from opened.items()
     else:
         yield from read_records([path], reject=raise_item)

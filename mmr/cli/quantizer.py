@@ -53,6 +53,7 @@ def command(
     from mmr.cli.encoders import Encoders
     from mmr.cli.models import full_name
     from mmr.index import open_index
+    from mmr.index.mapped import refuse_mixed
     from mmr.index.quantizer import write_quantizer
     from mmr.index.quantizer_fit import asked_kind, fit
     from mmr.stream.records import check_model
@@ -62,6 +63,7 @@ def command(
         if not opened.content.single:
             raise UsageError(f"{shown(index)} is searched by more than one vector an item.",
                              "Quantisers are for kinds of one vector.")  # fmt: skip
+        refuse_mixed(opened, "a quantiser")
         stated = full_name(model, opened.meta.model)
         encoders = Encoders(opened, model, "auto", "auto", None, report, stack)
         embed = banks.embedder(encoders, templates)

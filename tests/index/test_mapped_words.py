@@ -10,6 +10,8 @@ import pytest
 
 from mmr.index import open_index
 from mmr.index.mapped import rows_of
+from mmr.stream.write import open_writer
+from tests.index.test_mapped import OLD, VECTORS, made, records
 
 PROGRAM = """
 import base64, json, sys, zlib
@@ -83,3 +85,20 @@ def test_words_and_pictures_of_a_new_model(tmp_path, sh, models):
     assert "is of cmd:" in rest.stderr and "the map is gone" in rest.stderr
     assert sh(f"mmr query pics.mmr red --model {old}", cwd=tmp_path).status == 65
     run(f"mmr query pics.mmr red --model {new}")
+
+
+def test_what_takes_stored_vectors_waits(tmp_path, sh):
+    made(tmp_path / "pics.mmr", new=range(30))
+    with open_writer(str(tmp_path / "q.jsonl"), "jsonl") as writer:
+        for record in records(VECTORS[0], OLD, range(5)):
+            writer.write(record)
+    words = "while it is embedded anew"
+    asked = "mmr query pics.mmr --from q.jsonl"
+    for line in (f"{asked} | mmr rerank superglobal --index pics.mmr", f"{asked} --with-vectors",
+                 "mmr compose image --index pics.mmr --ref-id i001",
+                 "mmr fit nnn --index pics.mmr --bank q.jsonl -o x.npz --force",
+                 "mmr fit centre --index pics.mmr --mean overall -o x.npz",
+                 "mmr fit quantizer --index pics.mmr --from q.jsonl --kind ivfpq:m=2 -o x.npz"):  # fmt: skip
+        done = sh(line, cwd=tmp_path)
+        assert done.status == 65, (line, done.stderr)
+        assert words in done.stderr, (line, done.stderr)
