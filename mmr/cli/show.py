@@ -40,7 +40,7 @@ def command(
       mmr query pics.mmr "a red apple" | mmr show
       mmr query pics.mmr "sad face" -k 50 | mmr show --html out.html
       mmr show run.jsonl --html out.html --title "Before the change"
-      mmr query words.mmr "red apples" --explain | mmr show --explain
+      mmr rerank fuse dense.jsonl lexical.trec --explain | mmr show --explain
     """
     if html is None and (title is not None or size is not None):
         raise click.UsageError("--title and --size belong to a page. Name it with --html FILE.")
