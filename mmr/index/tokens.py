@@ -41,8 +41,11 @@ class Tokens:
         under, told = _under(params)
         bags: Ragged = vectors
         total, dim = bags.rows.shape
-        needs, whole = under.needs(dim, told), ceil(total / max(1, len(bags)) * rows)
-        chosen = np.random.default_rng(SEED).permutation(total)[: max(needs, under.takes(whole, told))]
+        whole = max(total, ceil(total / max(1, len(bags)) * rows))
+        while under.takes(whole, told) > total:  # as many lists as these vectors can train
+            whole = max(total, whole // 2)
+        count = max(under.needs(dim, told), under.takes(whole, told))
+        chosen = np.random.default_rng(SEED).permutation(total)[:count]
         sample = np.asarray(bags.rows[np.sort(chosen)], np.float32)
         under.train(sample, None, whole, told, file)
 
