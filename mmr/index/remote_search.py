@@ -49,25 +49,21 @@ def search(index: Remote, queries: Sequence[Record], wanted: Wanted) -> list[Ans
     """
     asked = _asked(index, queries, wanted)
     _check_most(index, asked, wanted)
-    found: dict[int, list[Scored]] = {}
+    found: dict[int, Answer] = {}
     together: dict[int, list[int]] = {}
     for i, (query, one) in enumerate(zip(queries, asked, strict=True)):
         if "recipe" in query:
             from mmr.index.remote_recipes import hits
 
-            found[i] = hits(index, query, one, wanted)
+            found[i] = _hits(index, hits(index, query, one, wanted), wanted)
         elif one.among is not None:
-            found[i] = _among(index, one, wanted)
+            found[i] = _hits(index, _among(index, one, wanted), wanted)
         else:
             together.setdefault(len(one.excluded), []).append(i)
     for extra, members in together.items():
         count = max(wanted.k + extra + MORE, (wanted.refine or 1) * wanted.k)
         _near(index, {i: asked[i] for i in members}, count, wanted, found)
-    here = str(Path.cwd())
-    return [
-        [_hit(index, one, wanted, here) for one in found[i] if _enough(one, wanted)]
-        for i in range(len(asked))
-    ]
+    return [found[i] for i in range(len(asked))]
 
 
 def _check_most(index: Remote, asked: Sequence[Asked], wanted: Wanted) -> None:
@@ -79,14 +75,15 @@ def _check_most(index: Remote, asked: Sequence[Asked], wanted: Wanted) -> None:
         raise UsageError(f"{what}{f', with {extra:,} that are excluded' if extra else ''}", "Ask for fewer.")
 
 
-def _enough(one: Scored, wanted: Wanted) -> bool:
-    return wanted.min_score is None or bool(one.score >= wanted.min_score)
-
-
-def _hit(index: Remote, one: Scored, wanted: Wanted, here: str) -> dict[str, object]:
-    item = index.fields(one.found, wanted.fields, here)
-    hit = {"id": item.pop("id"), "score": one.score, **item}
-    return {**hit, "vector": one.found.vector} if wanted.with_vectors else hit
+def _hits(index: Remote, best: Sequence[Scored], wanted: Wanted) -> Answer:
+    """The hits of one query as they are given out; vectors are let go of unless they are wanted."""
+    here, answer = str(Path.cwd()), []
+    for one in best:
+        if wanted.min_score is None or one.score >= wanted.min_score:
+            item = index.fields(one.found, wanted.fields, here)
+            hit = {"id": item.pop("id"), "score": one.score, **item}
+            answer.append({**hit, "vector": one.found.vector} if wanted.with_vectors else hit)
+    return answer
 
 
 def _asked(index: Remote, queries: Sequence[Record], wanted: Wanted) -> list[Asked]:
@@ -113,7 +110,7 @@ def _among(index: Remote, one: Asked, wanted: Wanted) -> list[Scored]:
 
 
 def _near(
-    index: Remote, asked: dict[int, Asked], count: int, wanted: Wanted, found: dict[int, list[Scored]]
+    index: Remote, asked: dict[int, Asked], count: int, wanted: Wanted, found: dict[int, Answer]
 ) -> None:
     """Put the hits of queries into `found`; those that got too few candidates are asked again, deeper."""
     most, dim = index.ask(lambda engine: engine.most), index.meta.dim
@@ -129,7 +126,7 @@ def _near(
             vectors = np.stack([one.vector for one in some]).astype(np.float32, copy=False)
             got = candidates(index, vectors, count, wanted)
             for i, all_, best in zip(members, got, _best(some, got, wanted), strict=True):
-                found[i] = best
+                found[i] = _hits(index, best, wanted)
                 if len(all_) == count < most and _wants_more(asked[i], all_, best, wanted, exact):
                     again[i] = asked[i]
         asked, count = again, 4 * count
