@@ -73,9 +73,11 @@ def made(read: Callable[..., Any]) -> click.Command:
 def _items(export: Any, index: str, state: str, report: Report, stack: ExitStack) -> Any:
     """The rows of an index's items; a lift looks at all of them first."""
     from mmr.cli.stored import entered, gallery_of
+    from mmr.index.mapped import refuse_mixed
     from mmr.normalize.export import same_model
 
     opened = entered(stack, index)
+    refuse_mixed(opened, "an export")
     same_model(export.state, opened.meta.model, opened.meta.dim, opened.path.name, state)
     if export.lift:
         export.measure(gallery_of(opened).blocks())
