@@ -21,10 +21,16 @@ from .made import eof, item, lines, vector_of
 ITEMS = [f"p{i:03d}.jpg" for i in range(120)]
 
 
-both = pytest.mark.parametrize("server", ["postgresql", "milvus"], indirect=True)
-one = pytest.mark.parametrize(
-    "server", ["postgresql", pytest.param("milvus", marks=pytest.mark.soak)], indirect=True
-)
+def servers(usual):
+    """Both engines, those that are not `usual` in the long tests alone."""
+    return pytest.mark.parametrize(
+        "server",
+        [
+            pytest.param(name, marks=[] if name == usual else pytest.mark.soak)
+            for name in ("postgresql", "milvus")
+        ],
+        indirect=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +70,7 @@ def is_whole(address, version=0):
         assert np.array_equal(record["vector"], vector_of(name, version))
 
 
-@both
+@servers("milvus")
 def test_a_server_that_comes_back_is_waited_for(server, batches):
     address = server.address("comes_back")
 
@@ -78,7 +84,7 @@ def test_a_server_that_comes_back_is_waited_for(server, batches):
     is_whole(address)
 
 
-@both
+@servers("milvus")
 def test_a_server_that_stays_away_and_a_second_run(server, batches, monkeypatch):
     address = server.address("stays_away")
     monkeypatch.setattr("mmr.index.remote.WAITS", (0.05,))
@@ -95,7 +101,7 @@ def test_a_server_that_stays_away_and_a_second_run(server, batches, monkeypatch)
     is_whole(address)
 
 
-@one
+@servers("")
 def test_killed_while_items_are_replaced(server, batches, monkeypatch):
     """Each item is then the old one or the new one, whole, and never gone."""
     address = server.address("replaced")
@@ -113,7 +119,7 @@ def test_killed_while_items_are_replaced(server, batches, monkeypatch):
     is_whole(address, version=1)
 
 
-@one
+@servers("")
 def test_killed_while_items_are_deleted(server, batches):
     address = server.address("deleted")
     upsert(address, stream(server, 0, lambda: None), reject=raise_item)
@@ -129,7 +135,7 @@ def test_killed_while_items_are_deleted(server, batches):
     assert sorted(held(address)) == ITEMS[60:]
 
 
-@one
+@servers("")
 def test_a_reader_goes_on_where_the_server_comes_back(server):
     address = server.address("read")
     upsert(address, [item(name) for name in ITEMS[:20]], reject=raise_item)
@@ -141,7 +147,7 @@ def test_a_reader_goes_on_where_the_server_comes_back(server):
     assert [hit["id"] for hit in after] == [hit["id"] for hit in before]
 
 
-@both
+@servers("milvus")
 def test_the_program_ends_with_69_and_its_second_run_completes(server, tmp_path, sh):
     """The real program has read half of a stream when its server dies; what it stored is kept."""
     address = server.address("program")

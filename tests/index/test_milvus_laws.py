@@ -17,6 +17,8 @@ from .test_postgresql import (  # noqa: F401 - pytest collects them here, with t
     test_the_hits_are_those_of_a_folder,
 )
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory):
