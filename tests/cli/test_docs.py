@@ -338,6 +338,8 @@ def gallery(tmp_path_factory) -> Path:
         "mmr query pics.mmr --from queries.jsonl --exact --format trec > run.trec && "
         "mmr embed --queries queries.jsonl -o q.npy && mmr embed pics/ -o g.npy && "
         "cp run.jsonl dense.jsonl && cp run.trec lexical.trec && cp pics/apple.png apple.png && "
+        "mmr index words.mmr --kind sparse:bm25 captions.jsonl && "
+        "mmr query words.mmr --from queries.jsonl > sparse.jsonl && "
         "mmr index pics.mmr --dump | head -2 > mine.jsonl && "
         "cp -r pics.mmr captions.mmr && cp -r pics.mmr pages.mmr && cp run.jsonl scores.jsonl && "
         "mmr embed unlabeled2017/ | mmr index gallery.mmr && "
