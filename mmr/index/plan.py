@@ -118,6 +118,8 @@ def seconds(kind: str, rows: int, dim: int, params: Params) -> float:
     def fill(fixed: float, each: float) -> float:
         return rows * (fixed + each * dim) * 1e-6
 
+    if kind == "muvera":
+        return rows * 2e-3  # of 40 vectors each, kept as codes
     turned = 4e-5 * dim * dim if params.get("opq") == "yes" else 0
     if kind in ("hnsw", "hnswsq8"):
         deeper = max(0.3, 1 + 0.37 * math.log10(max(rows, 1) / 1e5)) * int(params["efc"]) / 40

@@ -123,7 +123,7 @@ PIECES = Param("m", 0, "pieces of a vector; 0: half of its dimensions", 0, 4096)
 BITS = Param("bits", "4", "of a piece; 4 is scanned fast", choices=("4", "8"))
 SCORE = Param("score", "maxsim", "of items: by all of their vectors, or by those that are near (xtr)",
               choices=("maxsim", "xtr"), late=True)  # fmt: skip
-UNDER = ("flat", "hnsw", "hnswsq8", "sq8", "pq", "rabitq", "ivfflat", "ivfpq")
+UNDER = ("pq", "flat", "sq8", "hnsw", "hnswsq8", "ivfflat", "ivfpq")
 FITTED, NOT_FITTED = "fitted", "no"
 BY_QUERIES = Param(FITTED, NOT_FITTED, "what `mmr fit quantizer` wrote, to code by", file=True)
 OPQ = Param("opq", "no", "learn a rotation first", choices=("no", "yes"))
@@ -279,7 +279,7 @@ KINDS = (
             Param("dproj", 16, "numbers of a block; all where vectors have no more", 1, 4096),
             Param("final", 0, "numbers that a sketch leaves of the encoding; 0: all", 0, 1 << 20),
             Param("seed", 0, "of the random planes", 0, (1 << 31) - 1),
-            Param("under", "flat", "the kind that holds the encodings", choices=UNDER),
+            Param("under", "pq", "the kind that holds the encodings", choices=UNDER),
             _refine(50), LEAST,
         ),
         False,

@@ -16,7 +16,7 @@ from mmr.index import open_index, upsert
 from mmr.index.bags import mean_of
 from mmr.index.search import Wanted, search
 from mmr.stream.records import Record
-from tests.benchmarks.measure import report
+from tests.benchmarks.measure import keep, report
 from tests.benchmarks.test_many_vectors import least
 from tests.benchmarks.test_rerank_quality import PICTURES, VECTORS, rows, sh
 from tests.conftest import ROOT
@@ -97,29 +97,25 @@ def row(name: str, setting: str, numbers: int, found: np.ndarray, ms: float) -> 
 
 
 @pytest.mark.bench
-def test_what_encodings_find(tmp_path):
+@pytest.mark.parametrize("make", [made_up, patches, words])
+def test_what_encodings_find(tmp_path, make):
     if not VECTORS.is_dir():
         pytest.skip("needs the folder `shared` with real pictures beside the repository")
-    out = []
-    for make in (made_up, patches, words):
-        folder = tmp_path / make.__name__
-        folder.mkdir()
-        name, items, asked = make(folder)
-        exact = maxsim(asked, items)
-        means = [np.stack([mean_of(bags[i]) for i in range(len(bags))]) for bags in (asked, items)]
-        out.append(
-            row(name, "mean of the vectors", means[0].shape[1], shares(means[0] @ means[1].T, exact), 0)
-        )
-        for reps, ksim, dproj, final in SETTINGS:
-            how = Muvera(items.rows.shape[1], reps, ksim, dproj, final=final or None)
-            queries = np.stack([how.query(asked[i]) for i in range(len(asked))])
-            (took,) = least(lambda how=how, items=items: how.documents(items, np.arange(100)), rounds=3)
-            found = shares(queries @ how.documents(items, np.arange(len(items))).T, exact)
-            setting = f"reps={reps},ksim={ksim},dproj={dproj}" + (f",final={final}" if final else "")
-            out.append(row(name, setting, how.length, found, took / 100))
-        of = [one["first_100"] for one in out if one["set"] == name][1:7]
-        assert of == sorted(of), "more repetitions find more"
-    FIGURES.write_text("".join(json.dumps(one) + "\n" for one in out))
+    name, items, asked = make(tmp_path)
+    exact = maxsim(asked, items)
+    queries, means = (np.stack([mean_of(bags[i]) for i in range(len(bags))]) for bags in (asked, items))
+    out = [row(name, "mean of the vectors", means.shape[1], shares(queries @ means.T, exact), 0)]
+    for reps, ksim, dproj, final in SETTINGS:
+        how = Muvera(items.rows.shape[1], reps, ksim, dproj, final=final or None)
+        queries = np.stack([how.query(asked[i]) for i in range(len(asked))])
+        (took,) = least(lambda how=how: how.documents(items, np.arange(100)), rounds=2)
+        found = shares(queries @ how.documents(items, np.arange(len(items))).T, exact)
+        setting = f"reps={reps},ksim={ksim},dproj={dproj}" + (f",final={final}" if final else "")
+        out.append(row(name, setting, how.length, found, took / 100))
+    for one in out:
+        keep(one, FIGURES, ("set", "numbers", "setting"))
+    of = [one["first_100"] for one in out[1:7]]
+    assert of == sorted(of), "more repetitions find more"
 
 
 def bare(how: Muvera, rows_: np.ndarray) -> np.ndarray:
@@ -162,8 +158,8 @@ def test_encoding(tokens):
 
 
 @pytest.mark.bench
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_search(tmp_path, dtype):
+@pytest.mark.parametrize("kept", ["dtype=float32,under=flat", "dtype=float16,under=flat", "under=pq"])
+def test_search(tmp_path, kept):
     items, tokens, asked, refine = 5000, 40, 16, 10
     rng = np.random.default_rng(0)
     about = rng.standard_normal((items, 1, 128))
@@ -171,7 +167,7 @@ def test_search(tmp_path, dtype):
     queries = unit(about[:20] + rng.standard_normal((20, asked, 128)))
     path = tmp_path / "x.mmr"
     upsert(path, (Record({"id": f"i{i:04}", "vectors": rows_}) for i, rows_ in enumerate(whole)), reject=fail,
-           kind=f"muvera:least=100,dtype={dtype},refine={refine}")  # fmt: skip
+           kind=f"muvera:least=100,{kept},refine={refine}")  # fmt: skip
     how = Muvera(128)
     stored = how.documents(ragged(whole.reshape(-1, 128), np.arange(0, items * tokens + 1, tokens)),
                            np.arange(items))  # fmt: skip
@@ -195,5 +191,5 @@ def test_search(tmp_path, dtype):
         for some, said in ((1, "one query"), (20, "20 queries at once")):
             ours, peer = least(lambda some=some: search(index, records[:some], Wanted(K)),
                                lambda some=some: alone(queries[:some]), rounds=5)  # fmt: skip
-            report(f"muvera over 5,000 items of 40 x 128 as {dtype}, 100 compared, {said} of 16, beside "
+            report(f"muvera over 5,000 items of 40 x 128, {kept}, 100 compared, {said} of 16, beside "
                    "NumPy with float32 encodings", ours / some, peer / some, 2, "ms")  # fmt: skip

@@ -80,7 +80,7 @@ def test_kills_lose_nothing(tmp_path):
 
 
 def test_kills_lose_nothing_of_encodings(tmp_path):
-    rounds(tmp_path, 2, "muvera:dtype=float32,least=50,reps=4")
+    rounds(tmp_path, 2, "muvera:dtype=float32,least=50,reps=4,under=flat")
 
 
 @pytest.mark.soak

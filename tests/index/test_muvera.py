@@ -26,7 +26,8 @@ from tests.arrays.test_muvera import naive
 from tests.index.made import fail
 
 DIM, ITEMS = 16, 640
-SMALL = "muvera:least=50,reps=4,ksim=2,dproj=8,refine=6"
+BASE = "muvera:least=50,reps=4,ksim=2,dproj=8,refine=6"
+SMALL = f"{BASE},under=flat"
 CENTRES = np.random.default_rng(5).standard_normal((ITEMS, DIM)) * 0.8
 
 
@@ -62,7 +63,7 @@ def _few_rows_for_recall():
 @pytest.fixture(scope="module", params=UNDER)
 def kept(request, tmp_path_factory):
     """An index over each kind underneath, with dead rows and a second, small segment."""
-    path = made(tmp_path_factory.mktemp("muvera") / "x.mmr", f"{SMALL},under={request.param}")
+    path = made(tmp_path_factory.mktemp("muvera") / "x.mmr", f"{BASE},under={request.param}")
     delete(path, [f"i{i}" for i in range(0, 60, 2)])
     return path
 
@@ -158,7 +159,7 @@ def test_recall_rises_with_repetitions(tmp_path):
     every = found(path, asked, k=10, exact=True)
     shares_ = []
     for reps in (1, 4, 16, 64):
-        rebuild(path, kind=f"muvera:least=50,reps={reps},ksim=3,dproj=8,refine=2")
+        rebuild(path, kind=f"muvera:least=50,reps={reps},ksim=3,dproj=8,refine=2,under=flat")
         shares_.append(shares(found(path, asked, k=10), every))
     assert shares_ == sorted(shares_) and shares_[-1] > shares_[0] + 0.2
 
@@ -219,7 +220,7 @@ def test_what_does_not_fit_is_refused(tmp_path):
             made(tmp_path / f"{told}.mmr", f"muvera:least=2,dproj=16,{told}", items=20)
     big = made(tmp_path / "big.mmr", "maxsim", items=60)
     with pytest.raises(OutputError, match="building muvera"):
-        rebuild(big, kind="muvera:least=2", asked=Asked(memory=1 << 20))
+        rebuild(big, kind="muvera:least=2,under=flat", asked=Asked(memory=1 << 20))
     assert check(big) == [] and len(found(big, [query(1)], k=5)[0]) == 5
     few = made(tmp_path / "few.mmr", "maxsim", items=60)
     with pytest.raises(BadDataError, match=r"muvera needs 624 vectors to train, and .* has 60"):
@@ -227,16 +228,17 @@ def test_what_does_not_fit_is_refused(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_items():
-    row, params = parse("muvera")
-    kind = Encodings()
+    row, params = parse("muvera:under=flat")
+    kind, codes = Encodings(), parse("muvera")[1]
     assert kind.holds(128, 100, params) == kind.holds(128, 10**7, params) < 200 << 20
     assert row.content.endswith(":Bags") and kind.size(128, 10, params) == 10 * 5120 * 2
+    assert codes["under"] == "pq" and kind.size(128, 1000, codes) == 1000 * 1280
     assert how(128, params) == Muvera(128) and how(8, params).dproj is None
 
 
 @pytest.fixture(scope="module", params=["flat", "pq"])
 def sound(request, tmp_path_factory):
-    return made(tmp_path_factory.mktemp("faults") / "x.mmr", f"{SMALL},under={request.param}", items=700)
+    return made(tmp_path_factory.mktemp("faults") / "x.mmr", f"{BASE},under={request.param}", items=700)
 
 
 def files(path):
