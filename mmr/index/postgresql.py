@@ -125,9 +125,9 @@ class PostgreSQL:
 
     def refuses(self, item: Stored) -> str | None:
         """Why PostgreSQL cannot hold an item, or None."""
-        if len(item.id.encode()) > LONGEST_ID:
+        if 4 * len(item.id) > LONGEST_ID and len(item.id.encode()) > LONGEST_ID:
             return f"its id is longer than {LONGEST_ID:,} bytes, which PostgreSQL cannot index"
-        if any(part is not None and "\0" in part for part in item) or NUL.search(item.fields):
+        if "\0" in item.id or ("\\u0000" in item.fields and NUL.search(item.fields)):
             return "it holds a NUL character, which PostgreSQL's text cannot"
         return None
 

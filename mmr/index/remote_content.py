@@ -17,10 +17,10 @@ class EngineContent(Content):
     def missing(self, record: Fields) -> tuple[str, str] | None:
         """What a record lacks that comes, and what to do; else None."""
         found = super().missing(record)
+        if found is None:
+            return None
         other = next((name for name in OTHERS if name in record), None)
-        if found is None or other is None:
-            return found
-        return found[0], f"keep those in a folder: mmr index FOLDER --kind {OTHERS[other]}"
+        return found if other is None else (found[0], f"make a folder of them: --kind {OTHERS[other]}")
 
     def unfit(self, index: Any, query: Record) -> tuple[str, str] | None:
         """What is wrong with a query, and what to do; else None."""

@@ -24,7 +24,7 @@ from mmr.index.items import NOT_STORED, is_number
 from mmr.index.remote import PAGE, Patient
 from mmr.index.remote_content import EngineContent
 from mmr.index.sync import Going, Read, Watch, gone_of, refuse
-from mmr.stream.records import check_model
+from mmr.stream.records import check_model, dump
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -329,9 +329,7 @@ def _text(value: Any) -> str | None:
 
 
 def _json(fields: Mapping[str, Any]) -> str:
-    from mmr.stream.records import dump
-
-    return dump(fields, "base64")[:-1].decode()
+    return dump(fields, "base64")[:-1].decode() if fields else "{}"
 
 
 def _equal(old: Found, vector: NDArray[np.float32]) -> bool:

@@ -314,7 +314,7 @@ def test_a_second_maker_of_another_model_or_length_is_refused(address):
 def test_items_of_several_vectors_are_sent_to_a_folder(address):
     bad: list[BadItem] = []
     put(address, [Record({"id": "a", "vectors": unit(1, 2, 8)})], reject=bad.append)
-    assert "mmr index FOLDER --kind maxsim" in str(bad[0])
+    assert "make a folder of them: --kind maxsim" in str(bad[0])
 
 
 def test_the_library_takes_an_address_where_it_takes_a_folder(address):
