@@ -100,5 +100,7 @@ def _say(gain: Gain, report: Report) -> None:
     )
     before, after = gain.refined
     report.note(f"with the candidates of `refine` compared exactly: {before:.1%} before, {after:.1%} after.")
+    if after < before:
+        report.note("so compared, plain codes find more: give more queries, or keep those (opq=yes).")
     if gain.low <= 0 < gain.after - gain.before:
         report.note("the interval holds nothing gained: give more queries to be sure.")
