@@ -1,4 +1,4 @@
-"""Kind tokens: what vectors near the query's find of the exact search's hits; figures beside those of encodings."""
+"""Kind tokens: what vectors near the query's find of the exact search's hits, beside means and encodings."""
 
 from __future__ import annotations
 
