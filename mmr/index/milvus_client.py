@@ -26,7 +26,11 @@ AWAY, RATE, NO_COLLECTION, NOT_LOADED, NO_RIGHT = 2, 8, 100, 101, 1100
 FULL = ("rate limit", "ratelimit", "quota", "memory protection", "disk protection")
 NO_ENTRY = ("unauthenticated", "permission_denied", "auth check failure", "permission deny")
 GONE = ("unavailable", "closed channel", "cancelled", "fail connecting")
-QUICK = {  # gRPC waits longer and longer between attempts to connect, and fails at once meanwhile
+OPTIONS = {
+    # a server may hang up on who pings more often than every five minutes, in the middle of a long call
+    "grpc.keepalive_time_ms": 300_000,
+    "grpc.keepalive_permit_without_calls": 0,
+    # gRPC waits longer and longer between attempts to connect, and fails at once meanwhile
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.min_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 1000,
@@ -84,7 +88,7 @@ class Client:
         def connect() -> Any:
             return pymilvus.MilvusClient(
                 self._url, token=self._token, db_name=self._database, timeout=CONNECT, dedicated=True,
-                grpc_options=QUICK,
+                grpc_options=OPTIONS,
             )  # fmt: skip
 
         return self._told(connect, "connect")
@@ -96,7 +100,9 @@ class Client:
         while True:
             heard.error = None
             try:
-                return pymilvus.MilvusClient(self._file, timeout=CONNECT, dedicated=True)
+                return pymilvus.MilvusClient(
+                    self._file, timeout=CONNECT, dedicated=True, grpc_options=OPTIONS
+                )
             except pymilvus.MilvusException as error:
                 if type(heard.error).__name__ != "DataDirLockedError":
                     lacks = isinstance(error.__cause__, ImportError)

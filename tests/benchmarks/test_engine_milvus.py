@@ -63,7 +63,9 @@ def collection(client, name, whole):
 def test_milvus(server):
     from pymilvus import MilvusClient
 
-    client = MilvusClient(server.url.removeprefix("milvus+"))
+    client = MilvusClient(
+        server.url.removeprefix("milvus+"), grpc_options={"grpc.keepalive_time_ms": 300_000}
+    )
     put_beside(server, client)
     for kind, many, params in (("flat", 50, {}), ("hnsw", 400, {"params": {"ef": 100}})):
         if kind == "hnsw":
