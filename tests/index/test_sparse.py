@@ -80,8 +80,8 @@ def close(hits, expected, k):
     scores = [hit["score"] for hit in hits]
     assert scores == pytest.approx(sorted(expected.values(), reverse=True)[:k], rel=2e-6)
     assert scores == pytest.approx([expected[hit["id"]] for hit in hits], rel=2e-6)
-    order = [(-hit["score"], [-byte for byte in hit["id"].encode()]) for hit in hits]
-    assert order == sorted(order)
+    order = [(hit["score"], hit["id"].encode()) for hit in hits]
+    assert order == sorted(order, reverse=True)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
