@@ -14,7 +14,9 @@ from mmr.arrays.muvera import Muvera
 from mmr.arrays.ragged import Ragged, ragged, stacked
 from mmr.index import open_index, upsert
 from mmr.index.bags import mean_of
+from mmr.index.muvera import Encodings
 from mmr.index.search import Wanted, search
+from mmr.index.table import parse
 from mmr.stream.records import Record
 from tests.benchmarks.measure import keep, report
 from tests.benchmarks.test_many_vectors import least
@@ -96,6 +98,19 @@ def row(name: str, setting: str, numbers: int, found: np.ndarray, ms: float) -> 
     return one
 
 
+def coded(folder: Path, name: str, items: Ragged, asked: Ragged, exact: np.ndarray) -> dict[str, object]:
+    """What codes of 4 bits find, of encodings with the default settings."""
+    kind, params = Encodings(), parse("muvera")[1]
+    kind.train(items, None, len(items), params, folder / "trained")
+    kind.write(items, params, folder / "codes", folder / "trained")
+    queries = kind.asked(asked, params)
+    rows_ = kind.proposed(folder / "codes", len(items), queries, None, FIRST[-1], params, lambda *_: [])
+    place = np.zeros((len(asked), len(items)))
+    np.put_along_axis(place, np.stack(rows_), np.arange(FIRST[-1], 0, -1.0)[None], axis=1)
+    return row(name, "reps=20,ksim=4,dproj=16,under=pq", kind.asked(asked, params).shape[1],
+               shares(place, exact), 0)  # fmt: skip
+
+
 @pytest.mark.bench
 @pytest.mark.parametrize("make", [made_up, patches, words])
 def test_what_encodings_find(tmp_path, make):
@@ -112,6 +127,7 @@ def test_what_encodings_find(tmp_path, make):
         found = shares(queries @ how.documents(items, np.arange(len(items))).T, exact)
         setting = f"reps={reps},ksim={ksim},dproj={dproj}" + (f",final={final}" if final else "")
         out.append(row(name, setting, how.length, found, took / 100))
+    out.append(coded(tmp_path, name, items, asked, exact))
     for one in out:
         keep(one, FIGURES, ("set", "numbers", "setting"))
     of = [one["first_100"] for one in out[1:7]]
