@@ -89,6 +89,7 @@ def command(
     if list_models:
         _list_models()
         return
+    options.check_words("--text", texts)
     if not (inputs or texts or files_from):
         inputs = options.reads_stdin((), "a path")
     names_all = bool(how["eof"] or how["skip_indexed"])

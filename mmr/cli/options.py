@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +13,7 @@ import click
 from mmr.cli import status
 from mmr.cli.main import BLAS_THREADS
 from mmr.cli.report import Report
+from mmr.errors import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -107,3 +108,10 @@ def reads_stdin(files: tuple[str, ...], what: str) -> tuple[str, ...]:
         click.echo(context.get_help(), err=True)
         context.exit(status.USAGE)
     return ("-",)
+
+
+def check_words(option: str, texts: Iterable[str]) -> None:
+    """Refuse words of the command line that are not UTF-8, which no record could hold."""
+    odd = next((text for text in texts if any("\ud800" <= one <= "\udfff" for one in text)), None)
+    if odd is not None:
+        raise click.UsageError(f"{option} {shown(odd)} is not UTF-8.")

@@ -137,9 +137,7 @@ def _typed(words: tuple[str, ...], images: tuple[str, ...]) -> list[Record]:
     """The queries of the command line: each TEXT, each picture, or each picture changed by one TEXT."""
     from mmr.stream.records import Place, Record, default_id
 
-    odd = next((text for text in words if text.encode(errors="ignore").decode() != text), None)
-    if odd is not None:
-        raise click.UsageError(f"TEXT {shown(odd)} is not UTF-8.")
+    options.check_words("TEXT", words)
     if images and len(words) > 1:
         raise click.UsageError("one TEXT changes the pictures; give several as records with --from.")
     if images:

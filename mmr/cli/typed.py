@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from mmr.cli.options import check_words
 from mmr.errors import BadItem, MissingInputError, Reject, UsageError, shown
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Typed:
 
         if how["images"] and how["ref_ids"]:
             raise UsageError("--image and --ref-id both name the reference", "Name it in one way.")
+        for option in ("text", "caption", "edited", "not"):
+            check_words(f"--{option}", how[PLURAL.get(option, "texts")])
         self._how, self._composer, self._signed = how, composer, mode == "signed"
         self._refuse_idle()
         pictures = [piece(one) for one in how["images"]]

@@ -165,6 +165,9 @@ def test_status_of_what_goes_wrong(gallery, monkeypatch, capsys):
     status, words = said("mmr compose image --image none.png")
     assert (status, "none.png does not exist" in words) == (66, True)
     assert said("mmr compose sum --image apple.png --image none.png")[0] == 66
+    for line in ("compose text --text", "compose cirevl --text x --caption", "embed --text"):
+        status, words = said(f"mmr {line} 'a\udcff'")
+        assert (status, "is not UTF-8" in words) == (2, True), line
     assert said("mmr compose default --sweep a=1 --image apple.png")[0] == 2
     assert said("mmr compose nothing")[0] == 2
     status, words = said("mmr compose sum --image apple.png --text +")
