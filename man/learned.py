@@ -17,7 +17,8 @@ def values(sentence: Sentence) -> dict[str, str]:
     return {"{changes}": changes(sentence), "{calibrations}": calibrations(sentence),
             "{together}": together(sentence), "{changed}": changed(sentence),
             "{calibrated}": calibrated(sentence), "{mapped}": mapped(sentence),
-            "{upgraded}": upgraded(sentence), "{lexicons}": lexicons(sentence)}  # fmt: skip
+            "{upgraded}": upgraded(sentence), "{lexicons}": lexicons(sentence),
+            "{quantizers}": quantizers(sentence)}  # fmt: skip
 
 
 def changes(sentence: Sentence) -> str:
@@ -114,6 +115,26 @@ def lexicons(sentence: Sentence) -> str:
             near = f"{row['near']:.1f} ({row['near_low']:.1f} to {row['near_high']:.1f})"
             span = f"{row['low']:+.1f} to {row['high']:+.1f}"
             out.append(f"    {row['setting']:<24}{row['terms']:<7.0f}{near:<20}{row['after']:<6.1f}{span}\n")
+        out.append("\n")
+    return "".join(out)
+
+
+def quantizers(sentence: Sentence) -> str:
+    """What fitted codes find beside plain ones, as written by tests/benchmarks/test_quantizer.py."""
+    out: list[str] = []
+    for name, group in groupby(_rows("quantizers.jsonl"), lambda row: row["set"]):
+        rows = sorted(group, key=lambda row: (row["kind"] != "pq", row["bytes"]))
+        first = rows[0]
+        out.append(
+            f"{sentence(name)} {first['queries']:,} queries fitted, {first['test']:,} ask, {first['rows']:,} "
+            "items.\n\n"
+            f"    {'kind':<7}bytes  pq    opq   fitted  gain                      with 10 candidates a hit\n"
+        )
+        for row in rows:
+            span = f"{row['low']:+.3f} to {row['high']:+.3f}" + ("" if row["low"] > 0 else " missed")
+            refined = ", ".join(f"{one:.3f}" for one in row["refined"])
+            out.append(f"    {row['kind']:<7}{row['bytes']:<7}{row['plain']:<6.3f}{row['opq']:<6.3f}"
+                       f"{row['fitted']:<8.3f}{span:<26}{refined}\n")  # fmt: skip
         out.append("\n")
     return "".join(out)
 
