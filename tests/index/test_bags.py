@@ -75,7 +75,7 @@ def stored(path):
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    seed=st.integers(0, 2**31), kind=st.sampled_from(["maxsim", "muvera:reps=2,ksim=2,dproj=4"]),
+    seed=st.integers(0, 2**31), kind=st.sampled_from(["maxsim", "muvera:reps=2,ksim=2,dproj=4,under=flat"]),
     dtype=st.sampled_from(["float16", "int8", "float32"]),
     least=st.sampled_from([2, 1000]), where=st.sampled_from([None, "blue"]), data=st.data(),
 )  # fmt: skip
