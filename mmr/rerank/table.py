@@ -22,6 +22,7 @@ __all__ = ["ALL", "FUSIONS", "MANY", "METHODS", "SCALES", "Param", "Row", "check
 
 GROUP = "mmr.rerank"
 HERE = "mmr.rerank"
+OF_PAGES = "mmr query pages.mmr --from queries.jsonl -k 100 | mmr rerank "
 BOTH = ("query", "vectors")
 
 GUARD = (
@@ -122,14 +123,14 @@ METHODS: tuple[Row, ...] = (
         (Param("mean", False, "The mean over the query's vectors, for fusion with other scores", "flag"),),
         "Words and patches of late interaction models, in `vectors` of the query, and of each hit or in an "
         "index of them", "Khattab and Zaharia 2020, ColBERT", needs=("bags",), across="helps",
-        example="maxsim --index pages.mmr"),
+        example=OF_PAGES + "maxsim --index pages.mmr"),
     Row("xtr", "each of the query's vectors counts for the hits that have one of its nearest",
         f"{HERE}.many:Xtr",
         (Param("near", 100, "Nearest vectors of all hits together, of each of the query's; a hit that has "
                "none of them counts as the last one", "whole", 1),),
         "As maxsim, with models that were trained so; where --near takes all vectors of the hits, it is the "
         "mean of maxsim", "Lee et al. 2023, XTR", needs=("bags",), across="helps",
-        example="xtr --near 40 --index pages.mmr"),
+        example=OF_PAGES + "xtr --near 40 --index pages.mmr"),
     Row("transport", "what it costs to carry the query's vectors to those of a hit", f"{HERE}.many:Transport",
         (Param("method", "optimal", "All of both sides is carried at the least cost, or each vector where it "
                "likely belongs, there and back", "choice", choices=("optimal", "conditional")),
@@ -138,7 +139,7 @@ METHODS: tuple[Row, ...] = (
          Param("plan", False, "Each hit says in `plan` what is carried where", "flag")),
         "Hits with about as many vectors each: what a hit has beyond the query costs too",
         "Chen et al. 2020, UNITER; PatchCT", needs=("bags",), across="helps",
-        example="transport --plan --index pages.mmr"),
+        example=OF_PAGES + "transport --plan --index pages.mmr"),
     Row("frames", "the query's one vector against the frames of each hit", f"{HERE}.many:Frames",
         (Param("pool", "mean", "The mean of the frames, the best one, the mean of the --top best, or frames "
                "weighted by the query", "choice", choices=("mean", "max", "top", "softmax")),
