@@ -34,10 +34,10 @@ def places(index: Index, queries: Sequence[Record], wanted: Wanted) -> list[Near
     """Where the hits of queries with `vectors` (n, d) are, and their scores, (hits,) a query, best first.
 
     A score is the sum over the query's vectors of the best product with one of the item's. All allowed items
-    are compared with `exact` and among fewer than `least`; else those whose mean vector is among the nearest
-    to the mean of the query's, `refine` a hit and 500 at least; those whose encoding is, where the kind has
-    encodings, `refine` a hit. With score=xtr an item counts by those of its
-    vectors that are among the `near` nearest of all.
+    are compared with `exact` and among fewer than `least`; else, `refine` a hit and 500 at least, those whose
+    mean is nearest to the mean of the query's, or, of kind tokens, that have the best vectors near the
+    query's; of kind muvera, `refine` a hit, those whose encoding is nearest. With score=xtr an item counts by
+    those of its vectors that are among the `near` nearest of all.
     """
     segments = index.segments()
     allowed = plain.allowed_rows(index, segments, wanted.where)

@@ -260,7 +260,8 @@ KINDS = (
         "mmr.index.tokens:Tokens",
         (
             DTYPE._replace(default="float16"),
-            Param("under", "pq", "the kind that holds the vectors of all items", choices=UNDER[1:]),
+            Param("under", "pq", "the kind that holds the vectors of all items",
+                  choices=tuple(name for name in UNDER if name != "flat")),
             _refine(50), LEAST, SCORE,
             Param("near", 300, "vectors that are near each of the query's", 1, 100_000, late=True),
         ),
