@@ -187,17 +187,14 @@ def checked(bag: Mapping[str, float], least: float = 0.0) -> dict[bytes, float]:
     Raises `ValueError`, saying which, for a weight that is no number, not finite, below `least` or above
     1e15, and for a term that is no text.
     """
-    found: dict[bytes, float] = {}
     for name, value in bag.items():
         if type(value) not in (int, float) or not least <= value <= LARGEST:
             raise ValueError(f"the weight of {name[:40]!r} is no number from {least:g} to 1e15")
-        try:
-            weight = float(np.float32(value))
-            if weight:
-                found[name.encode()] = weight
-        except UnicodeEncodeError as error:
-            raise ValueError(f"the term {name[:40]!r} is no text") from error
-    return found
+    weights = np.array(list(bag.values()), np.float32).tolist()
+    try:
+        return {name.encode(): weight for name, weight in zip(bag, weights, strict=True) if weight}
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the term {error.object[:40]!r} is no text") from error
 
 
 def scores(held: Bags, places: Places, weigh: Weigh, rows: Places) -> tuple[Wide, NDArray[np.bool_]]:
