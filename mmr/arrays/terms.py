@@ -49,9 +49,19 @@ class Vocabulary:
 
     def find(self, names: Sequence[bytes]) -> Places:
         """The numbers (n,) of terms; -1 of those that are not there."""
+        if not len(self):
+            return np.full(len(names), -1, np.int64)
         wanted = np.array([_key(name) for name in names], np.uint64)
-        ranges = (np.searchsorted(self.keys, wanted, side).tolist() for side in ("left", "right"))
-        found = [self._among(name, low, high) for name, low, high in zip(names, *ranges, strict=True)]
+        low, high = (np.searchsorted(self.keys, wanted, side) for side in ("left", "right"))
+        place = np.minimum(low, len(self) - 1)
+        starts, held = np.where(place > 0, self.ends[place - 1], 0), self.names.data
+        columns = (low.tolist(), high.tolist(), starts.tolist(), self.ends[place].tolist())
+        found = [
+            (first if held[start:stop] == name else -1)
+            if last - first == 1
+            else self._among(name, first, last)
+            for name, first, last, start, stop in zip(names, *columns, strict=True)
+        ]
         return np.array(found, np.int64)
 
     def _among(self, name: bytes, low: int, high: int) -> int:
