@@ -162,7 +162,6 @@ _mmr() {
     "rerank --recipe") compopt +o default 2>/dev/null; return ;;
     "rerank --near") compopt +o default 2>/dev/null; return ;;
     "rerank --beta") compopt +o default 2>/dev/null; return ;;
-    "rerank --pool") words="mean max top softmax" ;;
     "rerank --field") compopt +o default 2>/dev/null; return ;;
     "rerank --norm") words="none minmax max sum z cosine rank isr borda" ;;
     "rerank --missing") words="zero min" ;;
@@ -179,7 +178,8 @@ _mmr() {
     "rerank --slope") compopt +o default 2>/dev/null; return ;;
     "rerank --offset") compopt +o default 2>/dev/null; return ;;
     "rerank --min-prob") compopt +o default 2>/dev/null; return ;;
-    "rerank --by") words="max mean sum top-mean softmax log-mean-exp" ;;
+    "rerank --by") compopt +o default 2>/dev/null; return ;;
+    "rerank --pool") words="mean max top softmax" ;;
     "rerank --over") words="retrieved all" ;;
     "rerank --top") compopt +o default 2>/dev/null; return ;;
     "rerank --temperature") compopt +o default 2>/dev/null; return ;;
@@ -304,7 +304,7 @@ _mmr() {
       "index") words="--kind --memory --model --delete --sync --dry-run --max-delete --info --format --list --get --check --rebuild --convert --tune --recall --tune-with --correct --no-correct --calibrate --no-calibrate --query-map --no-query-map --compact --export-tower --dump --wait --vector-format -o --output --errors --strict -q --quiet --progress -h --help" ;;
       "query") words="--image --from --all-items -k --min-score --min-prob --calibrate --where --exclude-self --exact --refine --recall --knob --fields --with-vectors --explain --tokens --regions --format --vector-format -o --output --model --template --device --precision --threads --errors --strict -q --quiet --progress -h --help" ;;
       "compose") words="-h --help --set --fallback --on-zero --raw --into --keep-length --from --ref-id --caption --edited --not --bind --index --sweep --exclude-reference --keep-reference --explain --vector-format -o --output --model --model-of --template --batch --device --precision --threads --errors --strict -q --quiet --progress --a --caption-cmd --caption-url --rewrite-cmd --rewrite-url --style --captions --timeout --cache --no-cache --at --ai --b --m --g --by --lo --hi --n --p --of --lambda --least-v --least-t --tau --image --text --steps --rate --decay --ema --tokens --seed --keep-bindings --format" ;;
-      "rerank") words="-h --help --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --share --recipe --mean --near --beta --plan --pool --field --raw --norm --missing --constant --phi --weights --depth --min --max --first --z --ratio --mass --slope --offset --min-prob --by --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match --keep --final --weight --prior --cmd --url --timeout --cache --no-cache --anchors --budget --rounds --method --prompt --words --sentences --min-score --model --device --precision --threads" ;;
+      "rerank") words="-h --help --from -k --explain --format --vector-format -o --output --errors --strict -q --quiet --progress --overlap --research --last --g --guard --n --a --b --average --k1 --k2 --alpha --gamma --neighbours --seeds --blend --lambda --history --share --recipe --mean --near --beta --plan --field --raw --norm --missing --constant --phi --weights --depth --min --max --first --z --ratio --mass --slope --offset --min-prob --by --pool --over --top --temperature --children --index --order --one-to-one --capacity --capacity-field --no-match --keep --final --weight --prior --cmd --url --timeout --cache --no-cache --anchors --budget --rounds --method --prompt --words --sentences --min-score --model --device --precision --threads" ;;
       "normalize") words="-h --help --alpha -k --min-prob --as --force --vector-format -o --output --errors --strict -q --quiet --progress --index --weight --lift --scope --format --beta --transductive --tau --iterations" ;;
       "fit") words="-h --help --sweep --measure --template -o --output -q --quiet --progress --neighbours --alpha --beta --hubs --gallery-beta --tau --iterations --directions --dims --length --gallery-bank --rate --query-rate --pool --source --target --bank --target-model --form --ridge --rank --words --top --shrink --mean --qrels --method --rel --index --from --kind --rounds --model --force" ;;
       "eval") words="-m --measures --ci --compare --test --per-query --group-by --groups --train-queries --test-queries --similarity --assert --ties --score-precision --over --judged-only --gallery-size --index --protocol --images --exclude-reference --split --write-queries --write-gallery --write-submission --hubness --gap --shares -k --manifest --plot --format --seed --list-measures --list-protocols -o --output -q --quiet --progress -h --help" ;;

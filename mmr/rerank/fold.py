@@ -52,24 +52,28 @@ def completed(scores: Floats, size: int, lowest: float) -> NDArray[np.float64]:
 
 
 class Group(Method):
-    """Makes each parent a hit: it shows its best child, whose place and score were its own before, keeps the
-    others for `unfold`, and says how many there were."""
+    """Makes each parent, the value of a field, a hit: it shows its best child, whose place and score were its
+    own before, keeps the others for `unfold`, and says how many there were."""
 
     def __init__(self, params: Mapping[str, Any], tools: Tools) -> None:
         super().__init__(params, tools)
-        self.way = params["by"]
+        self.way, self.by = params["pool"], params["by"]
         given = {name for name in ("top", "temperature") if params[name] is not None}
         if "top" in given and self.way != "top-mean":
-            raise UsageError(f"--top means nothing to --by {self.way}", "Leave it out, or use --by top-mean.")
+            fix = "Leave it out, or use --pool top-mean."
+            raise UsageError(f"--top means nothing to --pool {self.way}", fix)
         if "temperature" in given and self.way not in OF_SOFT:
-            fix = f"Leave it out, or use --by {' or '.join(OF_SOFT)}."
-            raise UsageError(f"--temperature means nothing to --by {self.way}", fix)
+            fix = f"Leave it out, or use --pool {' or '.join(OF_SOFT)}."
+            raise UsageError(f"--temperature means nothing to --pool {self.way}", fix)
         self.whole = params["over"] == "all"
         if self.whole and self.way in ("max", "sum", "top-mean"):
             raise UsageError(
-                f"--over all means nothing to --by {self.way}",
+                f"--over all means nothing to --pool {self.way}",
                 "It is for means of all children; leave it out.",
             )
+        if self.whole and self.by != "parent":
+            fix = "An index counts the children of a parent alone; leave one of them out."
+            raise UsageError(f"--over all means nothing to --by {shown(self.by)}", fix)
         if self.whole and tools.children_of is None:
             raise UsageError("--over all needs to know how many children a parent has", "Name --index.")
         self._grouped = False
@@ -89,7 +93,8 @@ class Group(Method):
                 for name, places in groups.items()]  # fmt: skip
         self._seen |= bool(hits)
         over = "all children, those that were not retrieved as the lowest hit" if self.whole else "retrieved"
-        said = {"by": self.way, "over": over, "hits": len(given.hits), "parents": len(groups)}
+        said = {"by": self.by, "pool": self.way, "over": over, "hits": len(given.hits),
+                "parents": len(groups)}  # fmt: skip
         why = [f"{self.way} of {_children(len(places))}, the best was {places[0] + 1} of {len(given.hits)}"
                for places in groups.values()]  # fmt: skip
         best = [places[0] for places in groups.values()]
@@ -97,13 +102,13 @@ class Group(Method):
         return Answer(scores, hits=hits, tail=False, fields=was, record={"group": said}, why=why)
 
     def _parents(self, hits: Sequence[Hit]) -> list[str]:
-        """The parent of each hit: its own field, else the index's, else itself."""
+        """The parent of each hit: in its own field, else in the index's, else itself."""
         stored: Sequence[Mapping[str, Any] | None] = [None] * len(hits)
         if self.tools.fields_of is not None:
-            stored = self.tools.fields_of([hit["id"] for hit in hits], ("parent",))
+            stored = self.tools.fields_of([hit["id"] for hit in hits], (self.by,))
         found = []
         for hit, known in zip(hits, stored, strict=True):
-            parent = hit.get("parent") or (known or {}).get("parent")
+            parent = hit.get(self.by) or (known or {}).get(self.by)
             self._grouped |= isinstance(parent, str)
             found.append(parent if isinstance(parent, str) else hit["id"])
         return found
@@ -123,8 +128,9 @@ class Group(Method):
     def close(self) -> None:
         """Say so where no hit had a parent."""
         if self._seen and not self._grouped:
-            self.tools.note("no hit has a parent. Ask for it with `mmr query --fields image,text,parent`, or "
-                            "name the index with --index.")  # fmt: skip
+            what = "parent" if self.by == "parent" else f"{shown(self.by)} that is words"
+            self.tools.note(f"no hit has a {what}. Ask for it with `mmr query --fields "
+                            f"image,text,{shown(self.by)}`, or name the index with --index.")  # fmt: skip
 
 
 def _children(many: int) -> str:

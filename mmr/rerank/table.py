@@ -192,7 +192,8 @@ METHODS: tuple[Row, ...] = (
         "length, gmm and gap, which need no scale, no better: mmr-results(7). gmm wants ten hits and more",
         "Wang et al. 2025, ViDoRAG (gmm)", example="cut --method gmm --min 0 --max 10"),
     Row("group", "pages, frames or captions become one hit of their parent", f"{HERE}.fold:Group",
-        (Param("by", "max", "The score of a parent from those of its children", "choice",
+        (Param("by", "parent", "The field that says what a hit is a part of", "text", metavar="FIELD"),
+         Param("pool", "max", "The score of a parent from those of its children", "choice",
                choices=("max", "mean", "sum", "top-mean", "softmax", "log-mean-exp")),
          Param("over", "retrieved", "Of which children a mean is: of those that are hits, or of all, where "
                "the others count as the lowest hit", "choice", choices=("retrieved", "all")),

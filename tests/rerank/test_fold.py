@@ -82,7 +82,7 @@ def test_parents_keep_their_best_child():
         ("d1", "d1p1", 3, 1), ("d2", "d2p1", 2, 2), ("x", "x", 1, 4),
     ]  # fmt: skip
     assert found["hits"][0]["text"] == "words of d1p1"
-    assert found["group"] == {"by": "max", "over": "retrieved", "hits": 6, "parents": 3}
+    assert found["group"] == {"by": "parent", "pool": "max", "over": "retrieved", "hits": 6, "parents": 3}
 
 
 def test_children_that_are_kept():
@@ -96,17 +96,25 @@ def test_trap_mean_over_retrieved_children_favours_one_good_child():
     pages = [("a1", "a", 0.8), ("b1", "b", 0.79), ("b2", "b", 0.78), ("c1", "c", 0.1)]
     sizes = {"a": 10, "b": 2, "c": 1}
     tools = Tools(children_of=lambda names: [sizes[name] for name in names])
-    assert run("group", pages, by="mean")["hits"][0]["id"] == "a"
-    found = run("group", pages, tools, by="mean", over="all")
+    assert run("group", pages, pool="mean")["hits"][0]["id"] == "a"
+    found = run("group", pages, tools, pool="mean", over="all")
     assert [hit["id"] for hit in found["hits"]] == ["b", "a", "c"]
     assert scores_of(found)["a"] == pytest.approx((0.8 + 9 * 0.1) / 10)
     assert found["group"]["over"].startswith("all children, those that were not retrieved as the lowest")
 
 
+def test_by_another_field():
+    pages = [("a1", "a", 0.8), ("b1", "b", 0.79), ("b2", "b", 0.78)]
+    films = {"a1": "x", "b1": "y", "b2": "x"}
+    tools = Tools(fields_of=lambda names, fields: [{fields[0]: films[name]} for name in names])
+    found = run("group", pages, tools, by="film")
+    assert [(hit["id"], hit["retrieved"]) for hit in found["hits"]] == [("x", 2), ("y", 1)]
+
+
 def test_trap_sum_favours_long_parents():
     pages = [("a1", "a", 0.5), ("b1", "b", 0.2), ("b2", "b", 0.2), ("b3", "b", 0.2)]
-    assert run("group", pages, by="sum")["hits"][0]["id"] == "b"
-    assert run("group", pages, by="max")["hits"][0]["id"] == "a"
+    assert run("group", pages, pool="sum")["hits"][0]["id"] == "b"
+    assert run("group", pages, pool="max")["hits"][0]["id"] == "a"
 
 
 def test_more_children_retrieved_than_known():
@@ -134,7 +142,7 @@ def test_no_parent_at_all_is_said():
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(-20, 20)), max_size=12), st.sampled_from(WAYS))
 def test_unfold_undoes_group(pairs, way):
     pages = [(f"p{place}", f"d{parent}", score / 8) for place, (parent, score) in enumerate(pairs)]
-    grouped = run("group", pages, Tools(note=lambda _: None), by=way)
+    grouped = run("group", pages, Tools(note=lambda _: None), pool=way)
     found = run("unfold", grouped["hits"])
     expected = ranked(hits_of(pages))
     assert [hit["id"] for hit in found["hits"]] == [hit["id"] for hit in expected]
@@ -171,10 +179,14 @@ def test_a_child_of_two_parents_comes_once():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"top": 2}, "--top means nothing to --by max\n  Leave it out, or use --by top-mean."),
-        ({"by": "mean", "temperature": 1}, "--by mean\n  Leave it out, or use --by softmax or log-mean-exp."),
-        ({"over": "all"}, "--over all means nothing to --by max"),
-        ({"by": "mean", "over": "all"}, "Name --index"),
+        ({"top": 2}, "--top means nothing to --pool max\n  Leave it out, or use --pool top-mean."),
+        (
+            {"pool": "mean", "temperature": 1},
+            "--pool mean\n  Leave it out, or use --pool softmax or log-mean-exp.",
+        ),
+        ({"over": "all"}, "--over all means nothing to --pool max"),
+        ({"pool": "mean", "over": "all"}, "Name --index"),
+        ({"by": "film", "pool": "mean", "over": "all"}, "--over all means nothing to --by film"),
     ],
 )
 def test_wrong_options(values, words):

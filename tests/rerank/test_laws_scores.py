@@ -18,8 +18,8 @@ from tests.rerank.test_model import Fake
 
 ROWS = {
     "cut": {}, "cut gap": {"method": "gap", "min": 0}, "cut ratio": {"method": "threshold", "ratio": 0.5},
-    "cut probability": {"method": "probability", "temperature": 0.3}, "group": {"by": "softmax"},
-    "group mean": {"by": "mean", "over": "all"}, "unfold": {}, "unfold parent": {"order": "parent"},
+    "cut probability": {"method": "probability", "temperature": 0.3}, "group": {"pool": "softmax"},
+    "group mean": {"pool": "mean", "over": "all"}, "unfold": {}, "unfold parent": {"order": "parent"},
     "model": {}, "model convex": {"final": "convex", "budget": 3}, "model some": {"min_score": 0.5},
     "model yes-no": {"method": "yes-no"}, "cur": {"budget": 4, "rounds": 2}, "extract": {"words": 6},
 }  # fmt: skip
