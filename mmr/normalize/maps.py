@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from mmr.errors import BadDataError
 from mmr.normalize.spaces import Array, Arrays, Values, unit_rows
 
-LEAST = 0.9  # mean cosine of pairs held out, below which a map is refused
+LEAST = 0.9  # mean cosine of pairs held out, or share of many that find their own, of a map that serves
+MANY = 100  # pairs held out, of which the share that find their own tells something
 FEW = 20  # pairs: fewer tell nothing of a map
 SHARE, MOST = 5, 1024  # one pair in five is held out, so many at most
 SEED = 0
@@ -27,6 +28,12 @@ class Judged(NamedTuple):
     pairs: int
     cosine: float
     recall: float
+
+    @property
+    def serves(self) -> bool:
+        """Whether mapped vectors may stand for those of the other model: they are near to them, or, where the
+        two models see things a little differently, nearer to their own than to those of many others."""
+        return self.cosine >= LEAST or (self.pairs >= MANY and self.recall >= LEAST)
 
 
 class Map:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmr.errors import BadDataError, BadItem, UsageError, shown
 from mmr.normalize.bank import Bank, digest, modality
 from mmr.normalize.maps import FEW as FEW_PAIRS
-from mmr.normalize.maps import LEAST, judged
+from mmr.normalize.maps import LEAST, MANY, judged
 from mmr.normalize.spaces import Moments
 from mmr.normalize.table import VectorRow, checked_values, loaded, vector_row
 from mmr.normalize.vectors import Change, changed_model
@@ -179,8 +179,8 @@ def fit_pairs(values: dict[str, Any], source: Source, target: Source, *, force: 
 
     force  also where it is bad, or where there are too few pairs to tell
 
-    Raises `BadDataError` where they share no ids, where both are of one model, and for a map whose mean
-    cosine over pairs held out is below .9.
+    Raises `BadDataError` where they share no ids, where both are of one model, and for a map that does not
+    serve, as `Judged` says.
     """
     row = _row("map", "pairs")
     checked = checked_values(row, values)
@@ -212,10 +212,10 @@ def _judged(
     if len(x) < 2:
         return {}
     found = judged(x, y, values)
-    if found.cosine < LEAST and not force:
+    if not found.serves and not force:
         raise BadDataError(
-            f"the map is bad: over {found.pairs:,} pairs held out the mean cosine is {found.cosine:.3f} "
-            f"(at least {LEAST:g} is asked for), and {found.recall:.1%} find their own",
+            f"the map is bad: over {found.pairs:,} pairs held out the mean cosine is {found.cosine:.3f}, and "
+            f"{found.recall:.1%} find their own (at least {LEAST:g} is asked for, or {LEAST:.0%} of {MANY})",
             "Give it more pairs, of the kind that will be mapped, or another --form; where the models see "
             "things differently no map helps: embed anew. --force fits all the same.",
         )
