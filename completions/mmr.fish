@@ -412,7 +412,7 @@ complete -c mmr -n '__fish_seen_subcommand_from fit' -l method -x -a 'platt isot
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l rel -x -d 'The least judgement that counts as relevant'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l index -r -F -d 'The index to be corrected'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l from -r -F -d 'With --sweep: queries of a development split, none of the test'
-complete -c mmr -n '__fish_seen_subcommand_from fit' -l kind -x -a 'flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim tokens muvera sparse sparse:bm25' -d 'What is fitted: pq or ivfpq, with m, bits and lists: ivfpq:m=32'
+complete -c mmr -n '__fish_seen_subcommand_from fit' -l kind -x -a 'flat hnsw hnswsq8 sq8 pq rabitq binary bebr svd ivfflat ivfpq maxsim tokens muvera sparse sparse:bm25' -d 'What is fitted: pq or ivfpq, with m, bits and lists'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l rounds -x -d 'Rounds over the queries at most; 0 is the closed form alone'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l model -x -a 'builtin clip clip-large siglip mobileclip' -d 'The encoder that a bank without a model is of'
 complete -c mmr -n '__fish_seen_subcommand_from fit' -l force -d 'Fit although a bank shares vectors with the index'

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "codes of an index that keep the ranking of queries, not the vectors"
 ROUNDS = 40
-KIND = "ivfpq"
+PIECES = 32  # that a vector is cut into, unless told
 
 
 @click.command("quantizer")
@@ -24,8 +24,8 @@ KIND = "ivfpq"
 @click.option("--from", "queries_from", required=True, metavar="FILE", help="Vectors of queries like those "
               "to come, thousands if you can, none of the test; `-` is stdin. `words` are everyday queries "
               "that ship with mmr.")  # fmt: skip
-@click.option("--kind", default=KIND, show_default=True, metavar="KIND", help="What is fitted: pq or ivfpq, "
-              "with m, bits and lists: ivfpq:m=32.")  # fmt: skip
+@click.option("--kind", metavar="KIND", help="What is fitted: pq or ivfpq, with m, bits and lists.  "
+              "[default: ivfpq:m=32, ivfpq where 32 do not divide the vectors]")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(0, 1000), default=ROUNDS, show_default=True, metavar="N",
               help="Rounds over the queries at most; 0 is the closed form alone.")  # fmt: skip
 @click.option("--model", metavar="SPEC", help="The encoder that queries without a model are of.")
@@ -35,7 +35,7 @@ KIND = "ivfpq"
               "not at all.")  # fmt: skip
 @options.reports("fit", items=False)
 def command(
-    report: Report, index: str, queries_from: str, kind: str, rounds: int, model: str | None,
+    report: Report, index: str, queries_from: str, kind: str | None, rounds: int, model: str | None,
     templates: tuple[str, ...], force: bool, output: str,
 ) -> None:  # fmt: skip
     """Fit the centroids of pq or ivfpq, a turn of the vectors and a map of the queries to queries, so that
@@ -58,12 +58,14 @@ def command(
     from mmr.index.quantizer_fit import asked_kind, fit
     from mmr.stream.records import check_model
 
-    asked_kind(kind)
+    if kind is not None:
+        asked_kind(kind)
     with open_index(index) as opened, ExitStack() as stack:
         if not opened.content.single:
             raise UsageError(f"{shown(index)} is searched by more than one vector an item.",
                              "Quantisers are for kinds of one vector.")  # fmt: skip
         refuse_mixed(opened, "a quantiser")
+        kind = kind or ("ivfpq" if opened.meta.dim % PIECES else f"ivfpq:m={PIECES}")
         stated = full_name(model, opened.meta.model)
         encoders = Encoders(opened, model, "auto", "auto", None, report, stack)
         embed = banks.embedder(encoders, templates)
