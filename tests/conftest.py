@@ -15,6 +15,7 @@ from hypothesis import settings
 
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child that is forked beside a client of Milvus
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

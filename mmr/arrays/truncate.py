@@ -22,8 +22,8 @@ def projections(
     and B = X^(-1/2) V S^(1/2), where U S V' = Q^(1/2) X^(1/2), and Q and X are the second moments; both are
     the main directions of the rows where queries are the rows.
     """
-    item, item_back = roots(rows)
-    query, query_back = roots(queries)
+    item, item_back = roots(rows, FLOOR)
+    query, query_back = roots(queries, FLOOR)
     left, values, right = np.linalg.svd(query @ item)
     scale = np.sqrt(values[:dims])
     of_items = item_back @ right[:dims].T * scale
@@ -31,7 +31,7 @@ def projections(
 
 
 def roots(
-    rows: NDArray[np.floating], floor: float = FLOOR
+    rows: NDArray[np.floating], floor: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The square root of the second moment of rows (n, d), and its inverse, (d, d) float64.
 

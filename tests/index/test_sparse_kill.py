@@ -50,6 +50,7 @@ def test_kills_lose_nothing(tmp_path, kind):
             )  # fmt: skip
         try:
             process.wait(dice.uniform(0.4 * wait, wait))
+            wait *= 0.6
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             killed += 1
