@@ -30,9 +30,7 @@ def projections(
     return np.asarray(of_items, np.float32), np.asarray(query_back @ left[:, :dims] * scale, np.float32)
 
 
-def roots(
-    rows: NDArray[np.floating], floor: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def roots(rows: NDArray[np.floating], floor: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The square root of the second moment of rows (n, d), and its inverse, (d, d) float64.
 
     floor  of the mean power of a dimension, added to each
