@@ -344,6 +344,7 @@ def gallery(tmp_path_factory) -> Path:
         "mmr query words.mmr --from queries.jsonl > sparse.jsonl && "
         "mmr index pics.mmr --dump | head -2 > mine.jsonl && "
         "mmr embed --tokens pics/ | mmr index pages.mmr --kind maxsim && "
+        "mmr embed --grid 1x1,2x2 pics/ | mmr index regions.mmr --kind maxsim && "
         "cp -r pics.mmr captions.mmr && cp run.jsonl scores.jsonl && "
         "mmr embed unlabeled2017/ | mmr index gallery.mmr && "
         "mmr embed --queries log.jsonl -o bank.npy && "
@@ -356,6 +357,7 @@ def gallery(tmp_path_factory) -> Path:
         "for a in red blue green black white grey; do for b in apple car dog cup tree star house; do "
         'printf \'{"text": "a %s %s"}\\n\' $a $b; done; done > phrases.jsonl && '
         "mmr embed --queries phrases.jsonl -o old.npy && mmr normalize apply centre.npz old.npy -o new.npy"
+        " && mmr fit map -q --source new.npy --target old.npy -o up.npz"
     )
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=folder, capture_output=True, text=True,
                           env=program_environment(), timeout=300)  # fmt: skip
