@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,13 +82,7 @@ def read_quantizer(path: str) -> Quantizer:
     Raises `MissingInputError` where there is none, `BadDataError` for another kind of file and for one that
     is damaged, cut short, or of a later version of mmr.
     """
-    archive.there(path)
-    with archive.reading(path):
-        arrays = archive.unpack(path, Path(path).stat().st_size)
-        about = archive.value_of(arrays, archive.ABOUT, dict)
-        archive.of_kind(about, KIND, path)
-        if about.get("format") != FORMAT:
-            raise Damaged(f"it is of format {shown(str(about.get('format')))}, and this mmr reads {FORMAT}")
+    with archive.fitted(path, KIND, FORMAT) as (about, arrays):
         return _checked(about, arrays)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmr import __version__
-from mmr.errors import shown
 from mmr.normalize.bank import Bank, digest
 from mmr.normalize.method import Banks
 from mmr.normalize.table import Row, checked, method
@@ -104,13 +102,7 @@ def read_state(path: str) -> State:
     Raises `MissingInputError` where there is none, `BadDataError` for another kind of file and for one that
     is damaged, cut short, or of a later version of mmr.
     """
-    archive.there(path)
-    with archive.reading(path):
-        arrays = archive.unpack(path, Path(path).stat().st_size)
-        about = archive.value_of(arrays, archive.ABOUT, dict)
-        archive.of_kind(about, "correction", path)
-        if about.get("format") != FORMAT:
-            raise Damaged(f"it is of format {shown(str(about.get('format')))}, and this mmr reads {FORMAT}")
+    with archive.fitted(path, "correction", FORMAT) as (about, arrays):
         return _state(about, arrays)
 
 

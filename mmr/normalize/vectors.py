@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,13 +106,7 @@ def write_change(path: str, change: Change) -> None:
 
 def read_change(path: str) -> Change:
     """Read a file of `write_change`; raises `MissingInputError` and `BadDataError` as `read_state`."""
-    archive.there(path)
-    with archive.reading(path):
-        arrays = archive.unpack(path, Path(path).stat().st_size)
-        about = archive.value_of(arrays, archive.ABOUT, dict)
-        archive.of_kind(about, KIND, path)
-        if about.get("format") != FORMAT:
-            raise Damaged("it is of another format")
+    with archive.fitted(path, KIND, FORMAT) as (about, arrays):
         return _read(about, arrays)
 
 

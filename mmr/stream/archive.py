@@ -117,6 +117,23 @@ def of_kind(about: dict[str, Any], wanted: str, name: str) -> None:
         )
 
 
+@contextmanager
+def fitted(path: str, kind: str, version: int) -> Iterator[tuple[dict[str, Any], Arrays]]:
+    """What a fitted file says of itself, and its arrays; what a reader finds wrong with them is one sentence.
+
+    Raises `MissingInputError` where there is none, `BadDataError` for another kind of file and for one that
+    is damaged, cut short, or of another version of the format.
+    """
+    there(path)
+    with reading(path):
+        arrays = unpack(path, Path(path).stat().st_size)
+        about = value_of(arrays, ABOUT, dict)
+        of_kind(about, kind, path)
+        if about.get("format") != version:
+            raise Damaged(f"it is of format {shown(str(about.get('format')))}, and this mmr reads {version}")
+        yield about, arrays
+
+
 def unpack(file: str | BinaryIO, size: int) -> Arrays:
     """All arrays of a file of `size` bytes, each as large as its header promises.
 
