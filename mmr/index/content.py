@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -48,18 +48,11 @@ def bad(record: Fields, what: str, fix: str) -> BadItem:
     return BadItem(where(record), what, fix, stage="index", record=record)
 
 
-class Beside(Protocol):
-    """What some items have beside their vectors."""
-
-    def only(self, rows: Sequence[int]) -> Self:
-        """The same of some of them."""
-
-
 class Ready(NamedTuple):
     """Records that can be stored, and what is stored of them, row i of record i.
 
     vectors  (n, d) as they will be read back
-    beside   what their content keeps beside these, or None
+    beside   what their content keeps beside these, which has `only(rows)` too, or None
     """
 
     records: list[Fields]

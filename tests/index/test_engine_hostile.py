@@ -11,7 +11,7 @@ from mmr.index import upsert as put_into_folder
 from mmr.index.search import Wanted
 from mmr.stream.records import Record
 
-from . import milvus_server, pg_server
+from . import engine_server, pg_server
 from .made import unit
 
 WORDS = [
@@ -28,13 +28,8 @@ VALUES = [
 
 @pytest.fixture(scope="module", params=["postgresql", "milvus"])
 def server(request, tmp_path_factory):
-    if request.param == "milvus":
-        running = milvus_server.Server(tmp_path_factory.mktemp("milvus") / "data")
-        yield running
-        running.kill()
-    else:
-        with pg_server.server() as running:
-            yield running
+    with engine_server.running(request.param, tmp_path_factory.mktemp("server") / "data") as server:
+        yield server
 
 
 def records():

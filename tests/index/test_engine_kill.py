@@ -15,7 +15,7 @@ from mmr.index.remote_write import delete, upsert
 from mmr.index.search import Wanted
 from tests.conftest import program_environment
 
-from . import milvus_server, pg_server
+from . import engine_server
 from .made import eof, item, lines, vector_of
 
 ITEMS = [f"p{i:03d}.jpg" for i in range(120)]
@@ -35,13 +35,8 @@ def servers(usual):
 
 @pytest.fixture(scope="module")
 def server(request, tmp_path_factory):
-    if request.param == "milvus":
-        running = milvus_server.Server(tmp_path_factory.mktemp("milvus") / "data")
-        yield running
-        running.kill()
-    else:
-        with pg_server.server() as running:
-            yield running
+    with engine_server.running(request.param, tmp_path_factory.mktemp("server") / "data") as server:
+        yield server
 
 
 @pytest.fixture
